@@ -172,16 +172,7 @@ class ReadDigest(Struct, frozen=True, array_like=True, tag=10):
 
 
 Call = (
-    OpenSession
-    | Write
-    | Read
-    | Watch
-    | CancelWatch
-    | KeepAlive
-    | GetStatus
-    | ChangeMember
-    | ReadSnapshot
-    | ReadDigest
+    OpenSession | Write | Read | Watch | CancelWatch | KeepAlive | GetStatus | ChangeMember | ReadSnapshot | ReadDigest
 )
 
 

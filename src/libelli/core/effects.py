@@ -136,16 +136,4 @@ class Observe(Struct, frozen=True):
     fields: dict[str, Any]
 
 
-Effect = (
-    Send
-    | Persist
-    | SetTimer
-    | CancelTimer
-    | Commit
-    | Read
-    | Load
-    | InstallSnapshot
-    | AgainLater
-    | Reply
-    | Observe
-)
+Effect = Send | Persist | SetTimer | CancelTimer | Commit | Read | Load | InstallSnapshot | AgainLater | Reply | Observe

@@ -144,15 +144,4 @@ class Again(Struct, frozen=True):
     name: str
 
 
-Event = (
-    Started
-    | Message
-    | Timer
-    | Requests
-    | Persisted
-    | Applied
-    | Checkpointed
-    | Loaded
-    | SnapshotInstalled
-    | Again
-)
+Event = Started | Message | Timer | Requests | Persisted | Applied | Checkpointed | Loaded | SnapshotInstalled | Again

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from libelli.core.ids import GroupId, Index, NodeId
+from libelli.host.log.layout import LogRecord
 from libelli.stores.engine import Run
 
 
@@ -29,7 +30,7 @@ class WriteLog(Struct, frozen=True):
     """
 
     ticket: int
-    records: tuple[bytes, ...]
+    records: tuple[LogRecord, ...]
 
 
 class ReadLog(Struct, frozen=True):

@@ -39,6 +39,7 @@ fi
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 # Wheels only, so that no compiler is needed; pysyncobj ships pure Python source and no wheel.
-.venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: --no-binary pysyncobj -r requirements.lock
+# The pip of Debian 12 warns about these options; their newer meaning is the one we want (-W ignore).
+.venv/bin/python -W ignore -m pip install --quiet --use-pep517 --require-hashes --only-binary :all: --no-binary pysyncobj -r requirements.lock
 # The build backend is in the lock, so no second, unpinned environment is made for it.
 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -51,9 +51,9 @@ proto: $(INSTALLED) ## generate the gRPC modules from the .proto files
 transcripts: $(INSTALLED) ## rewrite tests/transcripts from what the commands say now; read the diff
 	$(BIN)/python -m pytest tests/transcripts --rewrite $(ARGS)
 
-lock: $(INSTALLED) ## pin the newest fitting versions into requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
-	    --no-header --output-file requirements.lock pyproject.toml
+lock: $(INSTALLED) ## pin what pyproject.toml asks for (ARGS=--upgrade: in the newest versions)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	    --no-header --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean: ## remove what the other verbs made; the data under .libelli stays
 	rm -rf .venv dist build bench-results .mypy_cache .ruff_cache .pytest_cache .hypothesis

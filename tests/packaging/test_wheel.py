@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from tests.tidy.sources import ROOT
 
 import libelli
+from tests.tidy.sources import ROOT
 
 pytestmark = pytest.mark.slow  # builds a wheel: a second or two
 

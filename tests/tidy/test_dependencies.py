@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
+
 from tests.tidy.sources import PACKAGE, ROOT, Module, python_modules, snippet
 
 BENCH = f"src/{PACKAGE}/lab/bench/"

@@ -3,6 +3,7 @@
 import ast
 
 import pytest
+
 from tests.tidy.sources import Module, package_snippet, source_modules
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
+
 from tests.tidy.sources import PACKAGE, Import, Module, package_snippet, snippet, source_modules
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {

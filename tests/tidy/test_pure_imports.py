@@ -7,6 +7,7 @@ import ast
 from collections.abc import Iterator
 
 import pytest
+
 from tests.tidy.sources import PACKAGE, PURE_PACKAGES, Module, snippet, source_modules
 
 PURE_LIBRARIES = frozenset(

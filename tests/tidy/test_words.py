@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from tests.tidy.sources import relative, text_files
 
 EMPTY_NAMES = frozenset(

@@ -51,18 +51,24 @@ class OsDisk:
     Args:
         directory: where the files are.
         on_sync: told how many seconds each sync took.
+        on_create: told the size of each created file, so that a spare for the next can be prepared.
 
     Raises:
         StorageError: the directory cannot be made or opened.
     """
 
-    def __init__(self, directory: Path, *, on_sync: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        on_sync: Callable[[float], None] | None = None,
+        on_create: Callable[[int], None] | None = None,
+    ) -> None:
         self._path = directory
         self._on_sync = on_sync
+        self._on_create = on_create
         self._lost = ""
         self._descriptors: OrderedDict[str, int] = OrderedDict()
-        self.created_size = 0
-        """The size of the file created last: a good size for the next spare."""
         with self._translated("open directory"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -105,7 +111,8 @@ class OsDisk:
             self._forget(name)
             if not self._take_spare(name, size):
                 self._make_zeros(name, size)
-            self.created_size = size
+        if self._on_create is not None:
+            self._on_create(size)
 
     def write(self, name: str, *, offset: int, data: bytes) -> None:
         """Overwrites bytes in place."""
@@ -181,10 +188,15 @@ class OsDisk:
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(name, flags, _FILE_MODE, dir_fd=self._directory)
         try:
+            if size:
+                os.posix_fallocate(descriptor, 0, size)  # in one piece, and no room is found out at once
             offset = 0
             while offset < size:
                 offset += os.pwrite(descriptor, _ZEROS[: size - offset], offset)
-            os.fsync(descriptor)  # nothing is in it yet, so a failure here may be tried again
+                # Piece by piece, so that a sync of the log need not wait for all of it. Nothing is in the file yet,
+                # so a failure here may be tried again.
+                os.fdatasync(descriptor)
+            os.fsync(descriptor)
         except OSError:
             with suppress(OSError):
                 os.unlink(name, dir_fd=self._directory)

@@ -1,0 +1,1 @@
+"""The real world: one process a replica, with its disk, its streams and its clock."""

@@ -300,13 +300,12 @@ class Authority:
             issued = entry.issued
             raise AuthorityError(
                 f"{issued.kind} {issued.name} has a certificate until"
-                f" {issued.not_after:%Y-%m-%d}: renew it with `libelli ca renew {entry.issued.name}`, or revoke it"
-                f" first with `libelli ca revoke {entry.issued.name}`"
+                f" {issued.not_after:%Y-%m-%d}: renew it with `libelli ca renew {issued.name}`, or revoke it"
+                f" first with `libelli ca revoke {issued.name}`"
             )
 
     def _days(self, days: int | None) -> int:
-        end = self.certificate.not_valid_after_utc
-        days_max = (end - self._clock()) // timedelta(days=1)
+        end, days_max = self.certificate.not_valid_after_utc, self._days_max()
         if days_max < 1:
             raise AuthorityError(
                 f"the authority in {self.home} ends on {end:%Y-%m-%d %H:%M} UTC, too soon to issue anything: make a new"
@@ -318,9 +317,12 @@ class Authority:
             )
         return days or min(DAYS_DEFAULT, days_max)
 
+    def _days_max(self) -> int:
+        now = self._clock().replace(microsecond=0)
+        return (self.certificate.not_valid_after_utc - now) // timedelta(days=1)
+
     def _renewal_of(self, issued: Issued, *, addresses: tuple[str, ...], days: int | None) -> IssueRequest:
         same = (issued.not_after - issued.not_before - BACKDATING) // timedelta(days=1)
-        days_max = (self.certificate.not_valid_after_utc - self._clock()) // timedelta(days=1)
         return IssueRequest(
             name=issued.name,
             kind=issued.kind,
@@ -331,7 +333,7 @@ class Authority:
                 province=issued.province,
                 locality=issued.locality,
             ),
-            days=days if days is not None else max(1, min(same, days_max)),
+            days=days if days is not None else max(1, min(same, self._days_max())),
             key=issued.key,
         )
 

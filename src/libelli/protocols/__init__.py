@@ -1,0 +1,1 @@
+"""Protocols: one folder each, readable beside its paper."""

@@ -7,7 +7,7 @@ snippet, which shows that it bites.
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,11 +65,13 @@ def package_snippet(text: str, name: str = "libelli.core") -> Module:
     return Module(name=name, path=f"src/{name.replace('.', '/')}/__init__.py", text=text)
 
 
+@cache
 def source_modules() -> list[Module]:
     """Every module under src that people write; generated code is left out."""
     return [_read(path, name=_dotted(path)) for path in _python_files("src")]
 
 
+@cache
 def python_modules() -> list[Module]:
     """Every Python file that people write, tests and scripts too."""
     outside = [_read(path, name="") for folder in ("tests", "scripts") for path in _python_files(folder)]

@@ -12,7 +12,7 @@ UNITS = ("KIB", "MIB")
 
 def shown(name: str, value: int) -> str:
     """`2 MiB` for sizes, `10,000` for counts and times."""
-    if "_MS" in name or "_TTL_S" in name or "BYTES" not in name and "SIZE" not in name:
+    if "_MS" in name or "_TTL_S" in name or ("BYTES" not in name and "SIZE" not in name):
         return f"{value:,}"
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if value >= size:

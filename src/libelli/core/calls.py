@@ -164,11 +164,19 @@ class ReadSnapshot(Struct, frozen=True, array_like=True, tag=9):
 
 
 class ReadDigest(Struct, frozen=True, array_like=True, tag=10):
-    """Asks this node for a hash over its items at a revision; answered by `Digest`."""
+    """Asks this node for a hash over its items at a revision; answered by `Digest`.
+
+    Attributes:
+        revision: 0: the newest that this node has.
+        start: the first key.
+        keys: at most so many keys.
+    """
 
     call: int
     collection: str
     revision: int
+    start: bytes = b""
+    keys: int = 1000
 
 
 Call = (
@@ -291,12 +299,13 @@ class SnapshotPart(Struct, frozen=True, array_like=True, tag=8):
 
 
 class Digest(Struct, frozen=True, array_like=True, tag=9):
-    """Answers `ReadDigest`."""
+    """Answers `ReadDigest`; `following` is the first key that was not counted (empty: there is none)."""
 
     call: int
     revision: int
     digest: bytes
     keys: int
+    following: bytes = b""
 
 
 Reply = SessionOpened | Done | Refusal | Watching | Changes | KeptAlive | NodeStatus | SnapshotPart | Digest

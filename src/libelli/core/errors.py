@@ -54,6 +54,7 @@ class Code(IntEnum):
     STOPPING = 50
     NOT_CONNECTED = 51
     SESSION_UNKNOWN = 52
+    OUT_OF_ORDER = 53
     # may have happened
     TIMED_OUT = 64
     LEADER_CHANGED = 65

@@ -80,8 +80,7 @@ class Histogram:
             raise ValueError(f"cannot record {value} × {count}: values start at 0 and counts at 1")
         index = bucket_of(value)
         self._counts[index] = self._counts.get(index, 0) + count
-        if value > self._largest:
-            self._largest = value
+        self._largest = max(self._largest, value)
 
     def quantile(self, share: float) -> float:
         """Returns the value that a `share` (0 … 1) of all recorded values do not exceed; nan if there is none.

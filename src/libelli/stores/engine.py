@@ -54,8 +54,15 @@ class Engine(Reader, Protocol):
 class Run(Protocol):
     """Changes of one table, sorted by key; None deletes."""
 
-    table: TableId
-    items: Sequence[tuple[bytes, bytes | None]]
+    @property
+    def table(self) -> TableId:
+        """Whose rows they are."""
+        ...
+
+    @property
+    def items(self) -> Sequence[tuple[bytes, bytes | None]]:
+        """The rows; may be read more than once."""
+        ...
 
 
 class View(Reader, Protocol):

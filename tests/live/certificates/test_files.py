@@ -52,19 +52,18 @@ def test_keys_and_their_directories_belong_to_their_owner_only(tmp_path: Path) -
 @pytest.mark.usefixtures("open_umask")
 def test_the_mode_stands_before_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    really = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (seen.append(os.fstat(fd).st_mode & 0o777), really(fd))[1])
-    opened = os.open
+    really_open = os.open
 
-    def watched(path: Path, flags: int, mode: int = 0o777) -> int:
-        descriptor = opened(path, flags, mode)
+    def watched_open(path: Path, flags: int, mode: int = 0o777) -> int:
+        descriptor = really_open(path, flags, mode)
         if flags & os.O_CREAT:
-            seen.append(os.fstat(descriptor).st_mode & 0o777)
+            status = os.fstat(descriptor)
+            seen.append((status.st_mode & 0o777, status.st_size))
         return descriptor
 
-    monkeypatch.setattr(os, "open", watched)
+    monkeypatch.setattr(os, "open", watched_open)
     write_file(tmp_path / "secret", b"s", mode=SECRET_MODE)
-    assert seen[:2] == [0o600, 0o600]
+    assert seen == [(0o600, 0)]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610])

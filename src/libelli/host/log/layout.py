@@ -8,7 +8,8 @@ r"""How segments, blocks and records lie on the disk.
     | 512 B   | n x 512 B   | n x 512 B   | n x 512 B     |
     +---------+-------------+-------------+---------------+----------------
 
-    header:  magic 8s | version u16 | 6 zero | cluster 32s | node u64 | segment u64 | first block u64 | salt u64 | crc u32
+    header:  magic 8s | version u16 | 6 zero | cluster 32s | node u64 | segment u64 | first block u64 | salt u64
+             | crc u32
     block:   magic u32 | crc u32 | size u32 | zero u32 | number u64 | payload: `size` bytes | zeros to 512
 
 A block is what one sync makes durable, and block n + 1 is written only after block n is durable. So at most one

@@ -15,6 +15,7 @@ from libelli.host.disk import Disk
 from libelli.host.log.index import Span
 from libelli.host.log.layout import (
     BLOCK_HEADER_SIZE,
+    HEADER_SIZE,
     SEGMENT_SIZE_DEFAULT,
     LogRecord,
     SegmentHeader,
@@ -152,19 +153,19 @@ class LogWriter:
         encoded = [encode_record(record) for record in self._preamble()]
         salt = self._random.getrandbits(64)
         header = SegmentHeader(LOG_VERSION, self._cluster, self._node, number, self._next_block, salt)
-        opening = header.encode()
-        if encoded:
-            opening += encode_block(b"".join(encoded), number=self._next_block, salt=salt)
-        size = max(self._segment_size, len(opening) + block_size)
+        block = encode_block(b"".join(encoded), number=self._next_block, salt=salt) if encoded else b""
+        size = max(self._segment_size, HEADER_SIZE + len(block) + block_size)
         name = segment_name(number)
         self._disk.create(name, size=size)
-        self._disk.write(name, offset=0, data=opening)
+        self._disk.write(name, offset=0, data=header.encode())
+        self._disk.sync(name)  # before anything else stands in it: else a damaged header could pass for a torn one
+        self._disk.write(name, offset=HEADER_SIZE, data=block)
         self._disk.sync(name)
         self._disk.sync_directory()
         self._segments.append(number)
         self._salt = salt
         self._next_block += bool(encoded)
-        self._offset, self._end = len(opening), size
+        self._offset, self._end = HEADER_SIZE + len(block), size
 
     def _preamble(self) -> list[LogRecord]:
         records: list[LogRecord] = []

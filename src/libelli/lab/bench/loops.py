@@ -64,7 +64,7 @@ class Tally:
             self.latency.record(now_ns - started_ns, count)
         self.answered(count)
 
-    def failed(self, started_ns: int, reason: str, count: int = 1) -> None:  # noqa: ARG002 - the sink's signature
+    def failed(self, started_ns: int, reason: str, count: int = 1) -> None:
         """See `Sink`."""
         self.reasons[reason] = self.reasons.get(reason, 0) + count
 
@@ -124,7 +124,7 @@ class ClosedLoop(Tally):
         self._free = pace.in_flight
         self._woken = False
 
-    def counts(self, started_ns: int, now_ns: int) -> bool:  # noqa: ARG002 - decided by the answer's time alone
+    def counts(self, started_ns: int, now_ns: int) -> bool:
         return self.window.from_ns <= now_ns < self.window.until_ns
 
     def answered(self, count: int) -> None:
@@ -162,7 +162,7 @@ class OpenLoop(Tally):
         self._first_ns = window.begin_ns + pace.offset * self._interval_ns
         self._number = 0
 
-    def counts(self, started_ns: int, now_ns: int) -> bool:  # noqa: ARG002 - however late the answer is
+    def counts(self, started_ns: int, now_ns: int) -> bool:
         return self.window.from_ns <= started_ns < self.window.until_ns
 
     @property

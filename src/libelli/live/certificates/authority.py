@@ -31,6 +31,7 @@ from libelli.live.certificates.bundle import (
     encode_certificate,
     is_authority,
     pem_blocks,
+    require_signed,
     write_bundle,
 )
 from libelli.live.certificates.clocks import Clock, utc_now
@@ -359,6 +360,7 @@ def _load_signer(path: Path) -> Signer:
     certificate = decode_certificate(blocks[1][1], source=str(path))
     if key.public_key() != certificate.public_key() or not is_authority(certificate):
         raise BundleError(f"{path}: key and certificate do not belong together: restore it from a backup")
+    require_signed(certificate, by=certificate, source=str(path))
     return Signer(key, certificate)
 
 

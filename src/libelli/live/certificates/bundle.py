@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from libelli.live.certificates.clocks import utc_now
 from libelli.live.certificates.errors import BundleError, RequestError
 from libelli.live.certificates.files import SECRET_MODE, read_secret, write_file
-from libelli.live.certificates.identity import Identity, identity_of_certificate
+from libelli.live.certificates.identity import UNREADABLE, Identity, identity_of_certificate
 from libelli.live.certificates.keys import PrivateKey, decode_key, encode_key
 
 BUNDLE_SIZE_MAX = 64 * 1024
@@ -131,13 +131,23 @@ def _require_consistent(bundle: Bundle, *, source: str) -> None:
         raise BundleError(f"{source}: the key is not the certificate's: restore the file or issue it again")
     if not is_authority(bundle.authority):
         raise BundleError(f"{source}: its last certificate is not an authority's: restore the file or issue it again")
-    try:
-        bundle.certificate.verify_directly_issued_by(bundle.authority)
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise BundleError(
-            f"{source}: the authority in it did not sign its certificate: restore the file or issue it again"
-        ) from error
+    require_signed(bundle.authority, by=bundle.authority, source=source)
+    require_signed(bundle.certificate, by=bundle.authority, source=source)
     identity_of_certificate(bundle.certificate)
+
+
+def require_signed(certificate: x509.Certificate, *, by: x509.Certificate, source: str) -> None:
+    """Refuses a certificate that `by` did not sign: any damage to what it says shows here.
+
+    Raises:
+        BundleError: the signature is not that of `by`.
+    """
+    try:
+        certificate.verify_directly_issued_by(by)
+    except (TypeError, InvalidSignature, *UNREADABLE) as error:
+        raise BundleError(
+            f"{source}: the authority in it did not sign its certificates: restore the file or issue it again"
+        ) from error
 
 
 def pem_blocks(data: bytes, *, source: str) -> list[tuple[str, bytes]]:
@@ -164,7 +174,7 @@ def decode_certificate(block: bytes, *, source: str) -> x509.Certificate:
         certificate = x509.load_pem_x509_certificate(block)
         certificate.public_key()
         _ = certificate.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise BundleError(f"{source}: a certificate is damaged: restore the file or issue it again") from error
     return certificate
 

@@ -16,12 +16,21 @@ import ssl
 from dataclasses import dataclass, field
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from libelli.live.certificates.errors import IdentityError
 from libelli.live.certificates.subjects import NAME_SIZE_MAX, Kind, shown
 
 SCHEME = "libelli"
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a damaged certificate raises, at once or when its extensions are asked for."""
 _URI = re.compile(rf"{SCHEME}://(peer|client)/([A-Za-z0-9._-]{{1,{NAME_SIZE_MAX}}})")
 
 
@@ -71,7 +80,7 @@ def identity_of_pem(data: bytes) -> Identity:
     """
     try:
         certificate = x509.load_pem_x509_certificate(data)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise IdentityError(f"no certificate ({error})") from error
     return identity_of_certificate(certificate)
 
@@ -125,7 +134,7 @@ def require_expected(identity: Identity, *, kind: Kind | None, name: str | None)
 def _decode(encoded: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(encoded)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise IdentityError(f"the other side's certificate cannot be read ({error})") from error
 
 
@@ -144,7 +153,7 @@ def _kind_and_name(certificate: x509.Certificate) -> tuple[Kind, str]:
 def _uris(certificate: x509.Certificate) -> list[str]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):  # ValueError: extensions that cannot be parsed
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return []
     return names.get_values_for_type(x509.UniformResourceIdentifier)
 
@@ -152,5 +161,5 @@ def _uris(certificate: x509.Certificate) -> list[str]:
 def _usages(certificate: x509.Certificate) -> list[x509.ObjectIdentifier]:
     try:
         return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return []

@@ -16,12 +16,12 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from libelli.live.certificates.errors import BundleError
 from libelli.live.certificates.files import read_public
+from libelli.live.certificates.identity import UNREADABLE
 from libelli.live.certificates.index import Revoked
 from libelli.live.certificates.profiles import BACKDATING, Signer, authority_identifier
 from libelli.live.certificates.subjects import Reason
@@ -97,7 +97,7 @@ def load_revocations(path: Path, *, authority: x509.Certificate) -> Revocations:
         crl = x509.load_pem_x509_crl(data)
         serials = revoked_serials(crl)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
+    except (x509.ExtensionNotFound, *UNREADABLE) as error:
         raise BundleError(f"{path} is damaged: copy it again from the authority's directory") from error
     key = authority.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) or not crl.is_signature_valid(key):

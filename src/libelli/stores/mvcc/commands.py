@@ -1,7 +1,7 @@
-"""What clients ask of a strong collection, and what it answers: etcd's model in Libelli's own words.
+r"""What clients ask of a strong collection, and what it answers: etcd's model in Libelli's own words.
 
 A command is one revision at most; a transaction is one command. A key range is written `key`, `end`: an empty
-`end` means the single key, `b"\\x00"` every key from `key` on, otherwise keys with key <= k < end.
+`end` means the single key, `b"\x00"` every key from `key` on, otherwise keys with key <= k < end.
 
 Source: etcd's API guarantees and interface (see DESIGN.md for the list of rules B1 … G5 that tests cite).
 """

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-
 from libelli.lab.bench.etcd.calls import CallConnection
 from libelli.lab.bench.etcd.cluster import Cluster
 from libelli.lab.bench.etcd.messages import TXN, prefixed, txn_of_puts
@@ -133,7 +132,7 @@ class Loader:
         self._room = asyncio.Semaphore(TXNS_IN_FLIGHT)
         self._failure: str | None = None
 
-    def on_answer(self, token: int, size_bytes: int, failure: str | None) -> None:  # noqa: ARG002 - the callback's signature
+    def on_answer(self, token: int, size_bytes: int, failure: str | None) -> None:
         """Hears of the end of one transaction."""
         self._failure = self._failure or failure
         self._room.release()

@@ -1,0 +1,67 @@
+"""What a failed command says: one line on stderr, in red on a terminal; a traceback only when asked for.
+
+With `--json` the line is a JSON document: `error`, `outcome`, `exit`, and `code` for errors of a call.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+import typer
+
+from libelli.cli.exits import ExitCode, exit_code_of
+from libelli.cli.output import color_wanted
+from libelli.core.errors import CallError, LibelliError, MayHaveHappened
+
+SILENT = (BrokenPipeError, KeyboardInterrupt)
+"""Nothing went wrong: whoever started the command ended it."""
+
+
+def report(error: BaseException, *, as_json: bool, with_traceback: bool) -> ExitCode:
+    """Says on stderr what went wrong and returns the exit code."""
+    code = exit_code_of(error)
+    if isinstance(error, SILENT):
+        if isinstance(error, BrokenPipeError):
+            discard_output()
+        return code
+    if with_traceback:
+        typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    line = message_of(error)
+    if as_json:
+        typer.echo(json.dumps(document_of(error, line, code), ensure_ascii=False), err=True)
+    else:
+        typer.secho(f"libelli: {line}", err=True, fg=typer.colors.RED, color=color_wanted())
+    return code
+
+
+def message_of(error: BaseException) -> str:
+    """Returns what happened in one line."""
+    if isinstance(error, LibelliError):
+        line = str(error) or type(error).__name__
+    elif isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        line = f"{where}{error.strerror or error}"
+    else:
+        line = f"internal error: {type(error).__name__}: {error}; run it again with --traceback and report that"
+    return " ".join(line.split())
+
+
+def document_of(error: BaseException, line: str, code: ExitCode) -> dict[str, object]:
+    """Returns the same for programs."""
+    outcome = "may have happened" if isinstance(error, MayHaveHappened) else "did not happen"
+    document: dict[str, object] = {"error": line, "outcome": outcome, "exit": int(code)}
+    if isinstance(error, CallError):
+        document["code"] = error.code.name
+    return document
+
+
+def discard_output() -> None:
+    """Points stdout at nothing, so that what is still buffered for the closed pipe raises no second error."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, sys.stdout.fileno())
+    except (OSError, ValueError):  # a stdout without a descriptor has no buffer of a closed pipe either
+        pass
+    finally:
+        os.close(nothing)

@@ -1,0 +1,334 @@
+"""The writes of one collection: a session, its frames in flight, and what happens when they are not answered.
+
+::
+
+    queue ──► frame 7, 8, 9 … ──► on the wire ──► answered: the window moves (`acked`)
+                  ▲                    │
+                  │                    ├── refused, or the connection is lost: nothing more is sent until all
+                  └── sent again ──────┘   frames on the wire have been settled; then from the oldest on, in order
+                      same sequence
+
+A frame is *uncertain* once some sending of it may have reached the log. What is not uncertain did not happen:
+it can be taken back when its time is over, and moves to a new session when the old one has expired.
+
+A session's frames apply without gaps, so a frame that nobody waits for any more is sent again without its
+commands: the sequence gets its place, and an old write does not happen long after its caller has given up.
+
+Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, §6.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from libelli.client.outcomes import Verdict, never_sent, refused, unanswered_write, verdict_of
+from libelli.client.queues import NEVER_MS, Batch, CommandQueue
+from libelli.core.calls import Done, OpenSession, Refusal, SessionOpened, Write
+from libelli.core.codec import Decoder, encode
+from libelli.core.errors import CallError, Code, CodecError
+from libelli.core.ids import NO_SESSION, Sequence, SessionId
+from libelli.core.limits import FRAME_COMMANDS_MAX, FRAME_SIZE_MAX, SESSION_IDLE_MS_MAX
+from libelli.stores.mvcc.commands import Answer
+
+if TYPE_CHECKING:
+    from libelli.client.connection import Connection
+    from libelli.client.desk import Desk
+    from libelli.client.directory import Directory
+
+COMMANDS_SIZE_MAX = FRAME_SIZE_MAX - 4096
+"""The encoded commands of one frame; the rest is for what stands around them."""
+NOTHING = encode([])
+
+answers_decoder: Decoder[list[Answer]] = Decoder(list[Answer], name="answers")
+
+
+class WriteFrame:
+    """A batch with its sequence; answers come back to it."""
+
+    __slots__ = ("batch", "encoded", "line", "on_wire", "sequence", "uncertain")
+
+    def __init__(self, line: WriteLine, batch: Batch, sequence: int) -> None:
+        self.line = line
+        self.batch = batch
+        self.sequence = sequence
+        self.encoded = b""
+        self.on_wire = False
+        self.uncertain = False
+
+    def commands(self) -> bytes:
+        """Returns the encoded commands, or none once nobody waits."""
+        if not self.batch.awaited:
+            return NOTHING
+        if not self.encoded:
+            self.encoded = encode(self.batch.commands)
+        return self.encoded
+
+    def on_reply(self, reply: Any, connection: Connection) -> None:
+        """See `Handler`."""
+        self.line.on_done(self, reply, connection)
+
+    def on_refusal(self, refusal: Refusal, connection: Connection) -> None:
+        """See `Handler`."""
+        self.line.on_refusal(self, refusal, connection)
+
+    def on_lost(self, connection: Connection) -> None:
+        """See `Handler`."""
+        self.line.on_lost(self)
+
+
+class _Opening:
+    """Waits for the answer to `OpenSession`."""
+
+    def __init__(self, line: WriteLine) -> None:
+        self.line = line
+
+    def on_reply(self, reply: Any, connection: Connection) -> None:
+        self.line.on_opened(reply, connection)
+
+    def on_refusal(self, refusal: Refusal, connection: Connection) -> None:
+        self.line.on_not_opened(refusal, connection)
+
+    def on_lost(self, connection: Connection) -> None:
+        self.line.opening = False
+
+
+class WriteLine:
+    """All writes of one collection, in the order of submission.
+
+    Attributes:
+        queue: what is not in a frame yet.
+        opening: a session has been asked for.
+    """
+
+    def __init__(self, desk: Desk, directory: Directory, *, collection: str) -> None:
+        self._desk = desk
+        self._directory = directory
+        self._collection = collection
+        self.queue = CommandQueue()
+        self.opening = False
+        self._session: SessionId = NO_SESSION
+        self._used_ms = 0
+        self._next_sequence = 1
+        self._frames: dict[int, WriteFrame] = {}
+        """Not answered yet; in the order of their sequences."""
+        self._connection: Connection | None = None
+        """Where the frames on the wire are."""
+        self._on_wire = 0
+        self._bytes = 0
+        self._behind = False
+        """Some frame must be sent again; nothing is sent before all on the wire are settled."""
+        self._broken = False
+        """The session is gone."""
+        self._first_deadline_ms = NEVER_MS
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self._frames and not self.queue
+
+    # -- sending ------------------------------------------------------------------------------------------
+
+    def dispatch(self) -> None:
+        """Sends what can be sent now."""
+        if self.idle or self.opening:
+            return
+        connection = self._directory.leader(self._collection)
+        if connection is None:
+            return
+        if self._on_wire and (self._behind or self._broken or connection is not self._connection):
+            return
+        if self._broken or self._is_stale():
+            self._leave_session()
+        if self._session == NO_SESSION:
+            self._open(connection)
+            return
+        self._connection = connection
+        if self._behind:
+            self._behind = False
+            for frame in self._frames.values():
+                self._send(frame, connection)
+        self._send_new(connection)
+
+    def _is_stale(self) -> bool:
+        """Whether a session was silent for so long that the group may forget it any moment."""
+        silent_ms = self._desk.now_ms - self._used_ms
+        return self._session != NO_SESSION and not self._frames and silent_ms > SESSION_IDLE_MS_MAX // 2
+
+    def _open(self, connection: Connection) -> None:
+        if self.idle:
+            return
+        self.opening = True
+        collection = self._collection
+        connection.call(_Opening(self), lambda call: OpenSession(call, collection), now_ms=self._desk.now_ms)
+
+    def _send_new(self, connection: Connection) -> None:
+        options = self._desk.options
+        while self.queue:
+            first = next(iter(self._frames), self._next_sequence)
+            if self._next_sequence - first >= options.window_frames:
+                return
+            size = min(self.queue.bytes, COMMANDS_SIZE_MAX)
+            if self._frames and self._bytes + size > options.window_bytes:
+                return
+            batch = self.queue.take(count_max=FRAME_COMMANDS_MAX, size_max=COMMANDS_SIZE_MAX)
+            frame = WriteFrame(self, batch, self._next_sequence)
+            self._next_sequence += 1
+            self._frames[frame.sequence] = frame
+            self._bytes += batch.size_bytes
+            self._first_deadline_ms = min(self._first_deadline_ms, batch.first_deadline_ms)
+            self._send(frame, connection)
+
+    def _send(self, frame: WriteFrame, connection: Connection) -> None:
+        frame.on_wire = True
+        self._on_wire += 1
+        self._used_ms = self._desk.now_ms
+        sequence, acked = Sequence(frame.sequence), next(iter(self._frames)) - 1
+        collection, session, commands = self._collection, self._session, frame.commands()
+        connection.call(
+            frame,
+            lambda call: Write(call, collection, session, sequence, acked, commands),
+            now_ms=self._desk.now_ms,
+        )
+
+    # -- answers ------------------------------------------------------------------------------------------
+
+    def on_opened(self, reply: Any, connection: Connection) -> None:
+        """The group has registered a session."""
+        if not isinstance(reply, SessionOpened):
+            raise CodecError(f"{type(reply).__name__} in answer to OpenSession")
+        self.opening = False
+        self._session, self._used_ms = reply.session, self._desk.now_ms
+        self._directory.on_success(self._collection, connection)
+
+    def on_not_opened(self, refusal: Refusal, connection: Connection) -> None:
+        """No session, so nothing that waits has been sent."""
+        self.opening = False
+        error = self._final_error(refusal)
+        if error is None:
+            self._directory.on_refusal(self._collection, connection, refusal)
+            return
+        for frame in list(self._frames.values()):
+            self._fail(frame, error)
+        self._desk.fail(self.queue.release(), error)
+
+    def on_done(self, frame: WriteFrame, reply: Any, connection: Connection) -> None:
+        """A frame was applied, now or before."""
+        if not isinstance(reply, Done):
+            raise CodecError(f"{type(reply).__name__} in answer to Write")
+        batch = frame.batch
+        if batch.awaited:
+            answers = answers_decoder.decode(reply.answers)
+            if len(answers) != len(batch.commands):
+                raise CodecError(f"{len(answers)} answers to {len(batch.commands)} commands")
+            self._desk.complete(*batch.settle(answers))
+        self._settle(frame)
+        self._remove(frame)
+        self._directory.on_success(self._collection, connection)
+
+    def on_refusal(self, frame: WriteFrame, refusal: Refusal, connection: Connection) -> None:
+        """A frame was not taken, or its fate is unknown to the node."""
+        self._settle(frame)
+        verdict = verdict_of(refusal.code)
+        if verdict is Verdict.SESSION:
+            self._broken = True
+            if frame.uncertain:
+                self._fail(frame, unanswered_write(refusal.message, code=Code.SESSION_EXPIRED))
+            return
+        frame.uncertain = frame.uncertain or verdict is Verdict.UNCERTAIN
+        error = self._final_error(refusal)
+        if error is None:
+            self._behind = True
+            self._directory.on_refusal(self._collection, connection, refusal)
+            return
+        if frame.uncertain:
+            error = unanswered_write(refusal.message, code=Code.LEADER_CHANGED)
+        self._desk.fail(frame.batch.release(), error)
+        # its sequence stays empty, and later frames would wait for it for ever
+        self._broken = True
+        self._remove(frame)
+
+    def on_lost(self, frame: WriteFrame) -> None:
+        """The connection went before the answer came."""
+        self._settle(frame)
+        frame.uncertain = True
+        self._behind = True
+
+    # -- time ---------------------------------------------------------------------------------------------
+
+    def expire(self) -> None:
+        """Ends the calls whose time is over."""
+        now_ms = self._desk.now_ms
+        late = self.queue.give_up(now_ms)
+        if late:
+            self._desk.fail(late, self._never_sent())
+        if self._first_deadline_ms <= now_ms:
+            for frame in list(self._frames.values()):
+                self._expire_frame(frame)
+            deadlines = (frame.batch.first_deadline_ms for frame in self._frames.values())
+            self._first_deadline_ms = min(deadlines, default=NEVER_MS)
+        self._desk.wake(min(self._first_deadline_ms, self.queue.first_deadline_ms))
+
+    def end(self, error: CallError) -> None:
+        """Ends everything; `error` is for what was never sent."""
+        self._desk.fail(self.queue.release(), error)
+        for frame in list(self._frames.values()):
+            certain = not (frame.on_wire or frame.uncertain)
+            self._fail(frame, error if certain else unanswered_write(str(error), code=Code.CONNECTION_LOST))
+
+    def _expire_frame(self, frame: WriteFrame) -> None:
+        late = frame.batch.give_up(self._desk.now_ms)
+        if not late:
+            return
+        if frame.on_wire or frame.uncertain:
+            where = f"collection {self._collection!r}, frame {frame.sequence}"
+            self._desk.fail(late, unanswered_write(f"no answer in time ({where})"))
+            return
+        self._desk.fail(late, self._never_sent())
+        self._bytes -= frame.batch.size_bytes
+        frame.batch.drop_unawaited()
+        frame.encoded = b""
+        self._bytes += frame.batch.size_bytes
+
+    def _never_sent(self) -> CallError:
+        code, reason = self._directory.why_waiting(self._collection)
+        return never_sent(code, timeout="in time", reason=reason)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _final_error(self, refusal: Refusal) -> CallError | None:
+        """Returns the error when the refusal ends the call, None when it may be sent again."""
+        if verdict_of(refusal.code) in (Verdict.FINAL, Verdict.SESSION):
+            return refused(refusal.code, refusal.message)
+        return self._directory.stay_error(refusal)
+
+    def _settle(self, frame: WriteFrame) -> None:
+        if frame.on_wire:
+            frame.on_wire = False
+            self._on_wire -= 1
+
+    def _remove(self, frame: WriteFrame) -> None:
+        if self._frames.pop(frame.sequence, None) is not None:
+            self._bytes -= frame.batch.size_bytes
+
+    def _fail(self, frame: WriteFrame, error: CallError) -> None:
+        self._desk.fail(frame.batch.release(), error)
+        self._settle(frame)
+        self._remove(frame)
+
+    def _leave_session(self) -> None:
+        """Lets a session go: what may have been applied in it is told so, the rest begins anew."""
+        kept = []
+        for frame in list(self._frames.values()):
+            if frame.uncertain:
+                message = "the session expired before an answer came"
+                self._fail(frame, unanswered_write(message, code=Code.SESSION_EXPIRED))
+            elif frame.batch.awaited and frame.batch.commands:
+                kept.append(frame)
+            else:
+                self._remove(frame)
+        for sequence, frame in enumerate(kept, start=1):
+            frame.sequence = sequence
+        self._frames = {frame.sequence: frame for frame in kept}
+        self._next_sequence = len(kept) + 1
+        self._session = NO_SESSION
+        self._broken, self._behind = False, bool(kept)

@@ -1,0 +1,94 @@
+"""The tables of a strong store, and the bytes in them.
+
+::
+
+    KEYS        key      ─► head       every key that exists now
+    DELETED     key      ─► head       deleted keys that history still knows; none of them is in KEYS
+    REVISIONS   pointer  ─► record     every change since the last compaction, and what survived it
+    LEASES      lease    ─► ttl
+    LEASE_KEYS  lease key ─► (nothing)
+    META        name     ─► totals
+
+    pointer   revision u64, sub u32 (its place among the changes of that revision); order of bytes is order of time
+    head      create, version, depth, lease, size of the last record; then a stack of pointers
+    record    previous, jump, size of the previous record, create, version, lease, size of key; key; value
+
+The records of a key form a chain, newest first. The newest has a depth: how many records of the key came
+before it, plus one. A record at depth d points to the one at d - 1 (*previous*) and to the one at d with its
+lowest bit cleared (*jump*), so the record that was current at an old revision is a logarithm of steps away,
+and no table needs a row for every (key, revision). The head's stack holds what the next jumps need: the
+pointers at d, d with one bit cleared, with two bits cleared, …, newest last::
+
+    depth      1 ◄─ 2 ◄─ 3 ◄─ 4 ◄─ 5 ◄─ 6 ◄─ 7          stack of 7: [4, 6, 7]
+    jump to    –    –    2    –    4    4    6
+
+A pointer into compacted history is left where it is; nobody who may read needs to follow it.
+
+Differs: etcd keeps an index of all keys and their revisions in memory; here nothing grows with the data.
+"""
+
+import struct
+
+KEYS = 1
+DELETED = 2
+REVISIONS = 3
+LEASES = 4
+LEASE_KEYS = 5
+META = 6
+
+_POINTER = struct.Struct(">QI")
+POINTER_SIZE = _POINTER.size
+NOWHERE = bytes(POINTER_SIZE)
+"""The pointer of a chain's end."""
+
+pack_pointer = _POINTER.pack
+unpack_pointer = _POINTER.unpack
+
+_HEAD = struct.Struct(">QQQqI")
+HEAD_SIZE = _HEAD.size
+pack_head = _HEAD.pack
+unpack_head = _HEAD.unpack_from
+
+_RECORD = struct.Struct(f">{POINTER_SIZE}s{POINTER_SIZE}sIQQqI")
+RECORD_SIZE = _RECORD.size
+pack_record = _RECORD.pack
+unpack_record = _RECORD.unpack_from
+
+LEASE_SIZE = 8
+LEASE_MIN = -(2**63)
+LEASE_MAX = 2**63 - 1
+
+
+def last_pointer(revision: int) -> bytes:
+    """Returns a pointer that no change of `revision` or earlier lies behind."""
+    return pack_pointer(revision, 0xFFFF_FFFF)
+
+
+def revision_of(pointer: bytes) -> int:
+    """Returns the revision that a pointer points into."""
+    return int.from_bytes(pointer[:8], "big")
+
+
+def pack_lease(lease: int) -> bytes:
+    """Returns the key of a lease."""
+    return lease.to_bytes(LEASE_SIZE, "big", signed=True)
+
+
+def unpack_lease(row: bytes) -> int:
+    """Returns the lease whose key, or whose key of an attached key, `row` is."""
+    return int.from_bytes(row[:LEASE_SIZE], "big", signed=True)
+
+
+def next_stack(head: bytes, depth: int, pointer: bytes) -> bytes:
+    """Returns the stack after a record at `pointer` was put on top of `head`, which has `depth`."""
+    if depth & 1:
+        # a carry: as many pointers go as the depth has ones at its end
+        ones = (depth ^ (depth + 1)).bit_length() - 1
+        return head[HEAD_SIZE : -POINTER_SIZE * ones] + pointer
+    return head[HEAD_SIZE:] + pointer
+
+
+def after(prefix: bytes) -> bytes | None:
+    """Returns the first key behind all that begin with `prefix`, or None when there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None

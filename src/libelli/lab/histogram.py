@@ -106,9 +106,10 @@ class Histogram:
 
     def merge(self, other: "Histogram") -> None:
         """Adds all that `other` has recorded."""
-        for index, count in other._counts.items():
+        [largest, _], *counts = other.encode()
+        for index, count in counts:
             self._counts[index] = self._counts.get(index, 0) + count
-        self._largest = max(self._largest, other._largest)
+        self._largest = max(self._largest, largest)
 
     def encode(self) -> list[list[int]]:
         """Returns ``[[largest, 0], [bucket, count], …]`` in order of buckets, fit for JSON."""
@@ -125,7 +126,7 @@ class Histogram:
             raise ValueError("an encoded histogram is [[largest, 0], [bucket, count], …]")
         histogram = cls()
         histogram._largest = encoded[0][0]
-        histogram._counts = {index: count for index, count in encoded[1:]}
+        histogram._counts = {index: count for index, count in encoded[1:]}  # noqa: C416 - dict() wants pairs that mypy knows as pairs
         return histogram
 
     @classmethod

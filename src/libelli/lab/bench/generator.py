@@ -53,13 +53,13 @@ async def generate(order: Order) -> Measured:
     driver = driver_class(order.driver)(operation=load.operation, workload=load.workload, settings=order.settings)
     tally: ClosedLoop | OpenLoop
     if isinstance(load.pace, Closed):
-        tally = ClosedLoop(
+        tally = closed = ClosedLoop(
             load.pace,
             window=window,
             clock=clock,
             submit=driver.submit,
             pick=pick,
-            wake=lambda: loop.call_soon(tally.turn) and None,
+            wake=lambda: _call_soon(loop, closed),
         )
     else:
         tally = OpenLoop(load.pace, window=window, clock=clock, submit=driver.submit, pick=pick)
@@ -71,13 +71,17 @@ async def generate(order: Order) -> Measured:
         await driver.close()
 
 
+def _call_soon(loop: asyncio.AbstractEventLoop, tally: ClosedLoop) -> None:
+    loop.call_soon(tally.turn)
+
+
 async def _run(tally: ClosedLoop | OpenLoop, load: Load) -> Measured:
     sampler = asyncio.create_task(_own_cpu_seconds(tally.window))
     while tally.clock() < tally.window.until_ns:
         tally.turn()
         await _sleep_until(min(tally.next_ns, tally.window.until_ns))
     deadline_ns = tally.window.until_ns + round(load.drain_seconds * 1e9)
-    while tally.outstanding and tally.clock() < deadline_ns:
+    while tally.outstanding and tally.clock() < deadline_ns:  # noqa: ASYNC110 - a driver has no event for "all answered"
         await asyncio.sleep(DRAIN_POLL_SECONDS)
     measured = tally.measured()
     measured.generator_cpu_seconds = await sampler

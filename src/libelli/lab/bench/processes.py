@@ -34,6 +34,17 @@ def resident_bytes(pids: Iterable[int]) -> int:
     return total * os.sysconf("SC_PAGE_SIZE")
 
 
+def anonymous_bytes(pids: Iterable[int]) -> int:
+    """Returns the memory that processes hold and no file stands behind: heap, stacks, what was swapped out."""
+    total_kb = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith(("Anonymous:", "Swap:")):
+                    total_kb += int(line.split()[1])
+    return total_kb * 1024
+
+
 def free_ports(count: int) -> list[int]:
     """Returns ports of loopback that nobody listens on now."""
     with contextlib.ExitStack() as stack:

@@ -23,6 +23,9 @@ class Target(Protocol):
     name: str
     """Short and unique: ``libelli``, ``etcd``."""
 
+    generators_max: int
+    """How many generator processes may share a cell."""
+
     notes: Sequence[str]
     """What a reader of the table must know about how this target is run."""
 
@@ -48,6 +51,13 @@ class Target(Protocol):
 
     async def revision(self) -> int:
         """Returns a number that grows by exactly one with each put that was applied."""
+
+    async def restart_one(self) -> float:
+        """Stops one server that does not lead, starts it again, and returns how long that took.
+
+        Returns:
+            Seconds from its start to its first answer, all data at hand; nan when this cannot be told.
+        """
 
     def pids(self) -> Sequence[int]:
         """Returns the process ids of the servers."""

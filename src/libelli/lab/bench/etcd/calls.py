@@ -146,7 +146,7 @@ class CallConnection(asyncio.Protocol):
             http2.SETTINGS_INITIAL_WINDOW_SIZE: http2.WINDOW_BYTES_MAX,
         }
         more_bytes = http2.WINDOW_BYTES_MAX - http2.WINDOW_BYTES_DEFAULT
-        transport.write(http2.PREFACE + http2.settings_frame(settings) + http2.window_update_frame(0, more_bytes))
+        self._transport.write(http2.PREFACE + http2.settings_frame(settings) + http2.window_update_frame(0, more_bytes))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(f"connection lost: {exc or 'closed by the server'}")

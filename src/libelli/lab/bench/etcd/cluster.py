@@ -67,17 +67,35 @@ class Cluster:
         Raises:
             BenchError: one ended, or they were not healthy in time.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
         for server in self.servers:
             await server.start()
+        for port in self.ports:
+            await self._until_healthy(port)
+
+    async def restart_follower(self) -> float:
+        """Stops a member that does not lead and starts it again.
+
+        Returns:
+            Seconds until it is healthy.
+        """
+        leader = await self.leader_port()
+        number = next(number for number, port in enumerate(self.ports) if port != leader)
+        await self.servers[number].stop()
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        await self.servers[number].start()
+        await self._until_healthy(self.ports[number])
+        return loop.time() - begin
+
+    async def _until_healthy(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_SECONDS
-        for port in self.ports:
-            while not await self._healthy(port):
-                self.check_running()
-                if loop.time() > deadline:
-                    raise BenchError(f"etcd was not healthy within {READY_SECONDS:.0f} s: {self._words()}")
-                await asyncio.sleep(POLL_SECONDS)
+        while not await self._healthy(port):
+            self.check_running()
+            if loop.time() > deadline:
+                raise BenchError(f"etcd was not healthy within {READY_SECONDS:.0f} s: {self._words()}")
+            await asyncio.sleep(POLL_SECONDS)
 
     async def stop(self) -> None:
         """Stops all members."""

@@ -36,6 +36,7 @@ class EtcdTarget:
     """
 
     name = "etcd"
+    generators_max = 8
 
     def __init__(self, *, program: str = "etcd") -> None:
         self._program = program
@@ -99,6 +100,9 @@ class EtcdTarget:
 
     async def revision(self) -> int:
         return await self.cluster.revision()
+
+    async def restart_one(self) -> float:
+        return await self.cluster.restart_follower()
 
     def pids(self) -> Sequence[int]:
         return [server.pid for server in self.cluster.servers]

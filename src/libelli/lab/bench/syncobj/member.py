@@ -74,7 +74,7 @@ class Status(msgspec.Struct, frozen=True):
     applied: int
 
 
-class Store(SyncObj):  # type: ignore[misc] - the library ships no types
+class Store(SyncObj):
     """The replicated dictionary."""
 
     def __init__(self, settings: Settings) -> None:
@@ -93,19 +93,19 @@ class Store(SyncObj):  # type: ignore[misc] - the library ships no types
         self.pairs: dict[bytes, bytes] = {}
         self.applied = 0
 
-    @replicated  # type: ignore[untyped-decorator]
+    @replicated
     def put(self, key: bytes, value: bytes) -> None:
         """Writes one key."""
         self.pairs[key] = value
         self.applied += 1
 
-    @replicated  # type: ignore[untyped-decorator]
+    @replicated
     def put_all(self, pairs: list[tuple[bytes, bytes]]) -> None:
         """Writes many keys with one command."""
         self.pairs.update(pairs)
         self.applied += len(pairs)
 
-    @replicated  # type: ignore[untyped-decorator]
+    @replicated
     def get(self, key: bytes) -> bytes:
         """Reads one key through the log, which is the library's only linearizable read."""
         return self.pairs[key]

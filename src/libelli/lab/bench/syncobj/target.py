@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class SyncObjTarget:
     """Three processes with a journal each; the one that leads makes its own commands."""
 
     name = "pysyncobj"
+    generators_max = 1
 
     def __init__(self, *, append_seconds: float = APPEND_SECONDS, batch: bool = True) -> None:
         version = importlib.metadata.version("pysyncobj")
@@ -81,11 +83,14 @@ class SyncObjTarget:
     async def revision(self) -> int:
         return (await self._ask(await self._leader(), StatusAsk(), answer=Status)).applied
 
+    async def restart_one(self) -> float:
+        return math.nan
+
     def pids(self) -> Sequence[int]:
         return [member.pid for member in self._members]
 
     async def _start_member(self, directory: Path, port: int, ports: list[int]) -> None:
-        directory.mkdir(parents=True)
+        await asyncio.to_thread(directory.mkdir, parents=True)
         settings = Settings(
             port=port,
             partners=[other for other in ports if other != port],

@@ -55,10 +55,9 @@ def admit(command: Command) -> int:
 
 def only_reads(command: Command) -> bool:
     """Returns whether a command changes nothing, whatever the store holds."""
-    kind = type(command)
-    if kind is Transaction:
+    if isinstance(command, Transaction):
         return all(only_reads(operation) for operation in (*command.success, *command.failure))
-    return kind in READS
+    return type(command) in READS
 
 
 def _size(command: Any) -> int:
@@ -85,7 +84,8 @@ def _size(command: Any) -> int:
 
 def _transaction_size(transaction: Transaction) -> int:
     size = OVERHEAD
-    for compare in transaction.compares:
+    compares: tuple[Any, ...] = transaction.compares  # callers may have put anything there
+    for compare in compares:
         if not isinstance(compare, Compare):
             raise Refused(f"{type(compare).__name__} is not a Compare", code=Code.INVALID)
         _check_key(compare.key)

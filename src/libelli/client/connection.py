@@ -126,7 +126,9 @@ class Connection:
         if not self._calls:
             return []
         calls, self._calls = self._calls, []
-        bodies, group, group_size = [], [], 0
+        bodies: list[bytes] = []
+        group: list[Call] = []
+        group_size = 0
         for call in calls:
             size = _size_of(call)
             if group and group_size + size > FRAME_SIZE_MAX:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from libelli.client.effects import ClientEffect, Complete
 from libelli.client.queues import NEVER_MS
@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
     from libelli.client.options import DialogueOptions
     from libelli.core.errors import CallError
+
+
+class Line(Protocol):
+    """A part of a dialogue that has calls to send and callers who wait."""
+
+    def expire(self) -> None:
+        """Ends the calls whose time is over."""
+
+    def dispatch(self) -> None:
+        """Sends what can be sent now."""
+
+    def end(self, error: CallError) -> None:
+        """Ends everything; `error` is for what was never sent."""
 
 
 class Desk:

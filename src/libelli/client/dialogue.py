@@ -39,7 +39,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from libelli.client.admission import admit, only_reads
-from libelli.client.desk import Desk
+from libelli.client.desk import Desk, Line
 from libelli.client.directory import Directory
 from libelli.client.effects import ClientEffect, WakeAt
 from libelli.client.options import DialogueOptions
@@ -257,11 +257,11 @@ class Dialogue:
         return effects
 
     def _expire(self) -> None:
-        for line in (*self._writes.values(), *self._reads.values(), *self._questions, *self._watches):
+        for line in self._lines():
             line.expire()
 
     def _dispatch(self) -> None:
-        for line in (*self._writes.values(), *self._reads.values(), *self._questions, *self._watches):
+        for line in self._lines():
             line.dispatch()
         if self._questions:
             self._questions = [question for question in self._questions if not question.ended]
@@ -269,7 +269,7 @@ class Dialogue:
             self._watches = [watch for watch in self._watches if not watch.ended]
 
     def _end_all(self, error: CallError) -> None:
-        for line in (*self._writes.values(), *self._reads.values(), *self._questions, *self._watches):
+        for line in self._lines():
             line.end(error)
 
     def _on_body(self, number: int, body: bytes) -> None:
@@ -293,8 +293,12 @@ class Dialogue:
 
     # -- lines --------------------------------------------------------------------------------------------
 
+    def _lines(self) -> list[Line]:
+        return [*self._writes.values(), *self._reads.values(), *self._questions, *self._watches]
+
     def _queues(self) -> list[CommandQueue]:
-        return [line.queue for line in (*self._writes.values(), *self._reads.values())]
+        writes = [line.queue for line in self._writes.values()]
+        return [*writes, *(line.queue for line in self._reads.values())]
 
     def _write_line(self, collection: str) -> WriteLine:
         line = self._writes.get(collection)

@@ -36,7 +36,13 @@ class AtConnection(Struct, frozen=True):
     connection: int
 
 
-Whom = AtLeader | AtNode | AtConnection
+class AtAnybody(Struct, frozen=True):
+    """Ask whoever can be reached."""
+
+    collection: str
+
+
+Whom = AtLeader | AtAnybody | AtNode | AtConnection
 
 
 class Told(Struct, frozen=True):
@@ -85,6 +91,8 @@ class Question:
         match self.whom:
             case AtLeader(collection=collection):
                 found: Connection | CallError | None = self.directory.leader(collection)
+            case AtAnybody(collection=collection):
+                found = self.directory.anybody(collection)
             case AtNode(node=node):
                 found = self.directory.node(node)
             case AtConnection(connection=number):
@@ -123,7 +131,7 @@ class Question:
         self.on_wire = False
         if not self.repeatable:
             self.end(unanswered_write(f"the connection to {connection.address} was lost", code=Code.CONNECTION_LOST))
-        elif not isinstance(self.whom, AtLeader):
+        elif not isinstance(self.whom, AtLeader | AtAnybody):
             self.end(unanswered_read(f"the connection to {connection.address} was lost"))
 
     def expire(self) -> None:

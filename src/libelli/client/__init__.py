@@ -25,7 +25,7 @@ from libelli.client.blocking import Client, Watch
 from libelli.client.dialogue import Dialogue
 from libelli.client.keys import EVERYTHING, Data, prefix_range
 from libelli.client.options import DialogueOptions
-from libelli.client.outcomes import Compacted, NotLeader
+from libelli.client.outcomes import Compacted
 from libelli.client.pipelines import AsyncPipeline, Pipeline
 from libelli.client.trust import Certificates
 from libelli.client.watching import AsyncWatch
@@ -41,7 +41,6 @@ __all__ = [
     "Data",
     "Dialogue",
     "DialogueOptions",
-    "NotLeader",
     "Pipeline",
     "Watch",
     "prefix_range",

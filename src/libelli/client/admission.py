@@ -90,7 +90,8 @@ def _transaction_size(transaction: Transaction) -> int:
             raise Refused(f"{type(compare).__name__} is not a Compare", code=Code.INVALID)
         _check_key(compare.key)
         size += len(compare.key) + len(compare.end) + len(compare.value) + OVERHEAD
-    for operation in (*transaction.success, *transaction.failure):
+    operations: tuple[Any, ...] = (*transaction.success, *transaction.failure)
+    for operation in operations:
         if not isinstance(operation, Put | Range | DeleteRange | Transaction):
             message = f"{type(operation).__name__} cannot stand in a transaction: Put, Range, DeleteRange can"
             raise Refused(message, code=Code.INVALID)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from libelli.core.calls import Call, Changes, ClientHello, GetStatus, Read, Refusal, Reply, Watch, Watching, Write
 from libelli.core.codec import encode
+from libelli.core.errors import CodecError
 from libelli.core.ids import NO_NODE, NodeId
 from libelli.core.limits import FRAME_SIZE_MAX
 
@@ -111,8 +112,12 @@ class Connection:
             return
         if isinstance(reply, Refusal):
             handler.on_refusal(reply, self)
-        else:
+            return
+        try:
             handler.on_reply(reply, self)
+        except CodecError:
+            self._outstanding[reply.call] = handler  # still waits, and is told that the connection is lost
+            raise
 
     def drop(self) -> list[Handler]:
         """Returns all who wait, in the order of their calls; each is to be told that the connection is lost."""

@@ -239,7 +239,7 @@ class Dialogue:
             queue.admit(now_ms)
         self._directory.watch_over()
         self._expire()
-        error = self._closed or self._directory.hopeless()
+        error = self._closed or self._directory.take_hopeless()
         if error is not None:
             self._end_all(error)
         self._dispatch()

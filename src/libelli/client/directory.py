@@ -17,29 +17,14 @@ from collections.abc import Iterable, Sequence
 from libelli.client.connection import Connection, Stage
 from libelli.client.desk import Desk
 from libelli.client.effects import Connect, Disconnect, Send
-from libelli.client.outcomes import NotLeader, Verdict, verdict_of
+from libelli.client.outcomes import Verdict, verdict_of
+from libelli.client.places import Places
 from libelli.client.queues import NEVER_MS
 from libelli.core.calls import ClientHello, NodeStatus, Refusal, Welcome, welcome_decoder
-from libelli.core.errors import FIRST_INDEFINITE, CallError, Code, Refused, Unavailable
+from libelli.core.errors import CallError, Code, Refused, Unavailable
 from libelli.core.ids import NO_NODE, NodeId
 from libelli.core.members import Member
 from libelli.core.versions import OLDEST_WIRE_VERSION, WIRE_VERSION
-
-
-class Place:
-    """An address where a node may be."""
-
-    __slots__ = ("connection", "failures", "hopeless", "node", "not_before_ms", "problem")
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.node: NodeId = NO_NODE
-        """Who was met there last."""
-        self.failures = 0
-        self.not_before_ms = 0
-        self.problem = ""
-        self.hopeless = False
-        """What went wrong there will go wrong again: another cluster, a certificate that is refused."""
 
 
 class Route:
@@ -69,11 +54,9 @@ class Directory:
         self._hello = hello
         self.cluster = hello.cluster
         self.members: dict[NodeId, Member] = {}
-        self._endpoints = tuple(dict.fromkeys(endpoints))
-        order = list(self._endpoints)
-        if desk.options.roam:
-            desk.random.shuffle(order)
-        self._places: dict[str, Place] = {address: Place() for address in order}
+        order = list(dict.fromkeys(endpoints))
+        desk.random.shuffle(order)
+        self._places = Places(order)
         self._routes: dict[str, Route] = {}
         self._connections: dict[int, Connection] = {}
         self._nodes: dict[NodeId, Connection] = {}
@@ -106,15 +89,14 @@ class Directory:
             hopeless = welcome.code is Code.OK or verdict_of(welcome.code) is Verdict.FINAL
             self.drop(connection, problem, hopeless=hopeless)
             return
-        place = self._places[connection.address]
-        place.node = welcome.node
+        place = self._places.at(connection.address)
+        place.succeeded(welcome.node)
         if welcome.node in self._nodes:  # known under two addresses
             self._desk.effects.append(Disconnect(connection.number, f"already connected to node {welcome.node}"))
             self._forget(connection)
             return
         self.cluster = welcome.cluster
         connection.stage, connection.node = Stage.READY, welcome.node
-        place.failures, place.problem, place.hopeless = 0, "", False
         self._nodes[welcome.node] = connection
         self.learn_members(welcome.members)
         for collection in welcome.collections:
@@ -196,7 +178,7 @@ class Directory:
             known = ", ".join(str(each) for each in sorted(self.members)) or "none"
             message = f"node {node} is no member of the cluster; members are {known}"
             return Refused(message, code=Code.MEMBER_NOT_FOUND)
-        place = self._place(member.client_address)
+        place = self._places.at(member.client_address)
         if place.connection is None and place.not_before_ms > self._desk.now_ms:
             message = f"node {node} ({member.name}) at {member.client_address}: {place.problem}"
             return Unavailable(message, code=Code.NOT_CONNECTED)
@@ -229,11 +211,7 @@ class Directory:
         known = {member.node: member for member in members}
         if known:
             self.members = dict(sorted(known.items()))
-        if known and self._desk.options.roam:
-            for member in known.values():
-                if member.client_address:
-                    self._place(member.client_address)
-            self._drop_old_places()
+            self._places.keep([member.client_address for member in known.values() if member.client_address])
 
     def learn_status(self, status: NodeStatus) -> None:
         """Takes over what a node says about its groups."""
@@ -245,35 +223,25 @@ class Directory:
                     self._hint(route, group.leader)
         self.learn_members(members)
 
-    def stay_error(self, refusal: Refusal) -> CallError | None:
-        """Returns the error when another node would have to be asked and this client may not, else None."""
-        if self._desk.options.roam or refusal.code in (Code.OVERLOADED, Code.OUT_OF_ORDER):
-            return None
-        code = refusal.code if refusal.code < FIRST_INDEFINITE else Code.NOT_LEADER
-        return NotLeader(refusal.message or code.name, code=code, leader=self.members.get(refusal.leader))
-
     # -- what to say ------------------------------------------------------------------------------------
 
     def why_waiting(self, collection: str) -> tuple[Code, str]:
         """Returns why a call for the collection's leader is not sent."""
         if not self._nodes:
-            return Code.NOT_CONNECTED, f"no node could be reached ({self.problems()})"
+            return Code.NOT_CONNECTED, f"no node could be reached ({self._places.problems()})"
         route = self._route(collection)
         if route.leader in self._nodes and not route.attempts:
             return Code.OVERLOADED, "earlier frames still wait for their answers: submit less at a time"
-        problem = route.problem or self.problems()
+        problem = route.problem or self._places.problems()
         return Code.NO_LEADER, f"no leader of collection {collection!r} was found ({problem})"
 
-    def problems(self) -> str:
-        """Returns what is wrong with each address, in one line."""
-        found = [f"{address}: {place.problem}" for address, place in self._places.items() if place.problem]
-        return "; ".join(found) or f"still connecting to {', '.join(self._places)}"
-
-    def hopeless(self) -> CallError | None:
-        """Returns the error when every address was tried and trying again cannot help."""
-        if self._nodes or not all(place.hopeless for place in self._places.values()):
+    def take_hopeless(self) -> CallError | None:
+        """Returns the error when every address was tried and trying again cannot help; the next call tries again."""
+        if self._nodes or not self._places.all_hopeless():
             return None
-        return Refused(f"no node will do: {self.problems()}", code=Code.DENIED)
+        error = Refused(f"no node will do: {self._places.problems()}", code=Code.DENIED)
+        self._places.hope_again()
+        return error
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -286,18 +254,6 @@ class Directory:
     def _hint(self, route: Route, leader: NodeId) -> None:
         if leader:
             route.leader = leader
-
-    def _place(self, address: str) -> Place:
-        place = self._places.get(address)
-        if place is None:
-            place = self._places[address] = Place()
-        return place
-
-    def _drop_old_places(self) -> None:
-        kept = {*self._endpoints, *(member.client_address for member in self.members.values())}
-        for address in [each for each in self._places if each not in kept]:
-            if self._places[address].connection is None:
-                del self._places[address]
 
     def _why_leave(self, connection: Connection, welcome: Welcome) -> str:
         if welcome.code is not Code.OK:
@@ -314,10 +270,10 @@ class Directory:
     def _lose(self, connection: Connection, reason: str, *, hopeless: bool) -> None:
         was_ready, now_ms = connection.ready, self._desk.now_ms
         self._forget(connection)
-        place = self._place(connection.address)
+        place = self._places.at(connection.address)
         place.failures += 1
-        place.problem, place.hopeless = reason, hopeless
-        place.not_before_ms = now_ms + self._desk.back_off_ms(place.failures)
+        not_before_ms = now_ms + self._desk.back_off_ms(place.failures)
+        place.failed(reason, hopeless=hopeless, not_before_ms=not_before_ms)
         self._next_connect_ms = now_ms
         for route in self._routes.values():
             if was_ready and route.leader == connection.node:
@@ -329,7 +285,7 @@ class Directory:
 
     def _forget(self, connection: Connection) -> None:
         del self._connections[connection.number]
-        self._places[connection.address].connection = None
+        self._places.at(connection.address).connection = None
         if self._nodes.get(connection.node) is connection:
             del self._nodes[connection.node]
 
@@ -356,7 +312,7 @@ class Directory:
         member = self.members.get(node)
         if member is None or not member.client_address:
             return False
-        place, now_ms = self._place(member.client_address), self._desk.now_ms
+        place, now_ms = self._places.at(member.client_address), self._desk.now_ms
         if place.connection is None:
             if place.not_before_ms > now_ms:
                 return False
@@ -368,30 +324,18 @@ class Directory:
     def _widen(self) -> None:
         """Connects to one more address, unless that was done a moment ago."""
         now_ms = self._desk.now_ms
-        free = [place for place in self._places.values() if self._is_free(place)]
-        if not free:
-            return
-        ready_ms = max(self._next_connect_ms, min(place.not_before_ms for place in free))
-        if ready_ms > now_ms:
-            self._desk.wake(ready_ms)
-            return
-        address = next(
-            address for address, place in self._places.items() if place in free and place.not_before_ms <= now_ms
-        )
-        self._connect(address)
-        self._next_connect_ms = now_ms + self._desk.options.hedge_ms
-        self._desk.wake(self._next_connect_ms)
-
-    def _is_free(self, place: Place) -> bool:
-        return place.connection is None and place.node not in self._nodes
+        address, ready_ms = self._places.next_free(self._nodes, now_ms)
+        ready_ms = max(self._next_connect_ms, ready_ms)
+        if ready_ms <= now_ms:
+            self._connect(address)
+            self._next_connect_ms = ready_ms = now_ms + self._desk.options.hedge_ms
+        self._desk.wake(ready_ms)
 
     def _connect(self, address: str) -> Connection:
         self._numbers += 1
         connection = Connection(self._numbers, address, now_ms=self._desk.now_ms)
         self._connections[connection.number] = connection
-        place = self._places.pop(address)
-        place.connection = connection
-        self._places[address] = place  # to the end: the others first, next time
+        self._places.take(address, connection)
         self._desk.effects.append(Connect(connection.number, address))
         self._desk.wake(self._desk.now_ms + self._desk.options.connect_timeout_ms)
         return connection

@@ -9,8 +9,6 @@ class DialogueOptions(Struct, frozen=True, kw_only=True):
     """Times and limits; the defaults suit nodes within 200 ms of each other.
 
     Attributes:
-        roam: look for the leader among all nodes. Without it every call goes to the one node there is, and
-            ends when that node does not lead (a door inside a node).
         window_frames: frames of one session that wait for answers; commands submitted meanwhile gather.
         window_bytes: bytes of them.
         pending_commands_max: commands of one collection that wait to be sent; more are refused.
@@ -23,7 +21,6 @@ class DialogueOptions(Struct, frozen=True, kw_only=True):
         back_off_max_ms: the longest pause.
     """
 
-    roam: bool = True
     window_frames: int = SESSION_FRAMES_MAX
     window_bytes: int = 16 * MIB
     pending_commands_max: int = 262_144

@@ -13,19 +13,6 @@
 from enum import Enum
 
 from libelli.core.errors import FIRST_INDEFINITE, CallError, Code, MayHaveHappened, Refused, Unavailable, call_error
-from libelli.core.members import Member
-
-
-class NotLeader(Unavailable):
-    """The node does not lead the collection, and the client may not look elsewhere.
-
-    Attributes:
-        leader: who leads, as far as the node knows.
-    """
-
-    def __init__(self, message: str, *, code: Code, leader: Member | None) -> None:
-        super().__init__(message, code=code)
-        self.leader = leader
 
 
 class Compacted(Refused):

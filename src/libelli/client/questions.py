@@ -119,8 +119,6 @@ class Question:
             error = (read_refused if self.repeatable else refused)(refusal.code, refusal.message)
         elif verdict is not Verdict.AGAIN and not self.repeatable:
             error = unanswered_write(refusal.message, code=refusal.code)
-        else:
-            error = self.directory.stay_error(refusal)
         if error is not None:
             self.end(error)
         elif isinstance(self.whom, AtLeader):

@@ -106,13 +106,8 @@ class ReadLine:
     def on_refusal(self, frame: ReadFrame, refusal: Refusal, connection: Connection) -> None:
         """A frame was not carried out."""
         del self._sent[frame]
-        error: CallError | None
         if verdict_of(refusal.code) in (Verdict.FINAL, Verdict.SESSION):
-            error = read_refused(refusal.code, refusal.message)
-        else:
-            error = self._directory.stay_error(refusal)
-        if error is not None:
-            self._desk.fail(frame.batch.release(), error)
+            self._desk.fail(frame.batch.release(), read_refused(refusal.code, refusal.message))
             return
         self._again.append(frame.batch)
         self._directory.on_refusal(self._collection, connection, refusal)

@@ -15,10 +15,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from libelli.client.effects import WatchBegan, WatchChanged, WatchEnded
-from libelli.client.outcomes import Verdict, read_refused, refused, unanswered_read, verdict_of
+from libelli.client.outcomes import Verdict, refused, unanswered_read, verdict_of
 from libelli.core.calls import CancelWatch, Changes, Done, Refusal, Watch, Watching
 from libelli.core.codec import Decoder
-from libelli.core.errors import CallError, Code, CodecError
+from libelli.core.errors import CallError, CodecError
 from libelli.stores.mvcc.commands import WatchEvent
 
 if TYPE_CHECKING:
@@ -86,15 +86,8 @@ class WatchLine:
     def on_refusal(self, refusal: Refusal, connection: Connection) -> None:
         """See `Handler`."""
         self._connection = None
-        error: CallError | None
-        if refusal.code is Code.COMPACTED:
-            error = refused(refusal.code, refusal.message, compact_revision=refusal.compact_revision)
-        elif verdict_of(refusal.code) is Verdict.FINAL:
-            error = read_refused(refusal.code, refusal.message)
-        else:
-            error = self._directory.stay_error(refusal)
-        if error is not None:
-            self.end(error)
+        if verdict_of(refusal.code) is Verdict.FINAL:
+            self.end(refused(refusal.code, refusal.message, compact_revision=refusal.compact_revision))
         else:
             self._directory.on_refusal(self._request.collection, connection, refusal)
 

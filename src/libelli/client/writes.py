@@ -203,10 +203,10 @@ class WriteLine:
     def on_not_opened(self, refusal: Refusal, connection: Connection) -> None:
         """No session, so nothing that waits has been sent."""
         self.opening = False
-        error = self._final_error(refusal)
-        if error is None:
+        if verdict_of(refusal.code) is not Verdict.FINAL:
             self._directory.on_refusal(self._collection, connection, refusal)
             return
+        error = refused(refusal.code, refusal.message)
         for frame in list(self._frames.values()):
             self._fail(frame, error)
         self._desk.fail(self.queue.release(), error)
@@ -235,13 +235,14 @@ class WriteLine:
                 self._fail(frame, unanswered_write(refusal.message, code=Code.SESSION_EXPIRED))
             return
         frame.uncertain = frame.uncertain or verdict is Verdict.UNCERTAIN
-        error = self._final_error(refusal)
-        if error is None:
+        if verdict is not Verdict.FINAL:
             self._behind = True
             self._directory.on_refusal(self._collection, connection, refusal)
             return
         if frame.uncertain:
             error = unanswered_write(refusal.message, code=Code.LEADER_CHANGED)
+        else:
+            error = refused(refusal.code, refusal.message)
         self._desk.fail(frame.batch.release(), error)
         # its sequence stays empty, and later frames would wait for it for ever
         self._broken = True
@@ -294,12 +295,6 @@ class WriteLine:
         return never_sent(code, timeout="in time", reason=reason)
 
     # -- inside -------------------------------------------------------------------------------------------
-
-    def _final_error(self, refusal: Refusal) -> CallError | None:
-        """Returns the error when the refusal ends the call, None when it may be sent again."""
-        if verdict_of(refusal.code) in (Verdict.FINAL, Verdict.SESSION):
-            return refused(refusal.code, refusal.message)
-        return self._directory.stay_error(refusal)
 
     def _settle(self, frame: WriteFrame) -> None:
         if frame.on_wire:

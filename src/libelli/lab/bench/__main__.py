@@ -103,7 +103,7 @@ async def _run(plan: Plan, targets: list[Target], *, output: Path, console: Cons
         )
 
     with tempfile.TemporaryDirectory(prefix="bench-", dir=output) as directory:
-        runner = Runner(plan, targets, directory=Path(directory), heard=heard, say=console.print)
+        runner = Runner(plan, targets, directory=Path(directory).absolute(), heard=heard, say=console.print)
         await runner.run()
     notes = [_environment(), *(note for target in targets for note in target.notes), f"observations: {path}"]
     console.print(tables(runner.observations, runner.footprints, notes))

@@ -289,8 +289,22 @@ class SimulatedDisk:
         self._hung_us = None
         self.busy_us = now_us
 
+    def kill(self, now_us: int) -> None:
+        """The process is killed, the power stays: all that was called is there, but what was not synced may yet go."""
+        self._settle(now_us if self._hung_us is None else min(now_us, self._hung_us))
+        self._unsettled.clear()  # never called
+        self._names = dict(self._durable_names)
+        for name, file in self._pending_names:
+            _rename(self._names, name, file)
+        for file in self._names.values():
+            file.seen = bytearray(file.durable)
+            for change in file.pending:
+                _apply(file.seen, change, None)
+        self.busy_us = now_us
+
     def damage(self, name: str, *, offset: int, data: bytes) -> None:
-        """Changes durable bytes behind everybody's back."""
+        """Changes durable bytes behind everybody's back, after all calls so far."""
+        self._settle(self.busy_us)
         file = self._file(name)
         for contents in (file.durable, file.seen):
             contents[offset : offset + len(data)] = data

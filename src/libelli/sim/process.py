@@ -214,6 +214,12 @@ class Process:
         self._end()
         self.disk.crash(self._kernel.now_us, tear)
 
+    def kill(self) -> None:
+        """The process ends at once; what it had written is still there for the next life."""
+        self._note("kill")
+        self._end()
+        self.disk.kill(self._kernel.now_us)
+
     def _end(self) -> None:
         life = self._living
         self._life = None

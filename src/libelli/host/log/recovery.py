@@ -72,6 +72,7 @@ class GroupLog:
                 self._take_entries(first_index, entries)
                 last = Index(first_index + len(entries) - 1)
                 self.index.add(Span(first_index, last, segment, offset, size))
+                self.index.drop_through(self.start.index)
             case LogStart():
                 self._move_start(record)
 
@@ -82,7 +83,10 @@ class GroupLog:
         return None
 
     def _take_entries(self, first_index: Index, entries: tuple[Entry, ...]) -> None:
-        if first_index > self.last_index + 1:
+        is_gap = first_index > self.last_index + 1
+        # What a later write took the place of may lie behind a gap, since nobody needed what came before it.
+        is_rewrite = self.start.index < first_index <= self.before
+        if is_gap or is_rewrite:
             self._forget(Index(first_index - 1))
         keep = first_index - self.before - 1
         if keep < 0:
@@ -216,5 +220,7 @@ def _cut_tail(disk: Disk, name: str, data: bytes, end: int, header: SegmentHeade
     torn = len(data[end:].rstrip(b"\0"))
     if len(data) > end:
         disk.truncate(name, size=end)
-        disk.sync(name)
+    # A process that was killed leaves blocks that were written but never synced: they count from now on.
+    disk.sync(name)
+    disk.sync_directory()
     return torn

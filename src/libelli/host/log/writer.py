@@ -141,6 +141,7 @@ class LogWriter:
         if isinstance(record, Entries):
             last = Index(record.first_index + len(record.entries) - 1)
             part.index.add(Span(record.first_index, last, self._segments[-1], offset, size))
+            part.index.drop_through(part.start.index)  # a rest before the start would pin its segment
         elif isinstance(record, type(part.hard_state)):
             part.hard_state = record
         elif isinstance(record, type(part.start)):
@@ -199,7 +200,9 @@ class LogWriter:
             if sum(span.size for span in spans) > self._segment_size // 8:
                 return
             entries = tuple(entry for span in spans for entry in self._read_span(span))
-            record: LogRecord = (group, Entries(spans[0].first, entries))
+            # A span that the start cuts in two holds entries that recovery must not meet behind that start.
+            first = Index(max(spans[0].first, self._groups[group].start.index + 1))
+            record: LogRecord = (group, Entries(first, entries[first - spans[0].first :]))
             encoded = [encode_record(record)]
             if self._offset + self._block_size(encoded) > self._end:
                 return  # the next segment has room

@@ -4,7 +4,6 @@ A client that does not read its answers is told to the node (`client_full`), whi
 and is not read from until it has caught up. One that still lets too much gather is cut off.
 """
 
-import asyncio
 import logging
 from typing import Protocol
 
@@ -162,13 +161,13 @@ class ClientStream(FrameStream):
 
     def pause_writing(self) -> None:
         """The client is full: nothing more is read from it."""
-        if self.number and isinstance(self.transport, asyncio.Transport):
+        if self.number and self.transport is not None:
             self.transport.pause_reading()
             self._node.client_full(self.number, is_full=True)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        if self.number and isinstance(self.transport, asyncio.Transport):
+        if self.number and self.transport is not None:
             self.transport.resume_reading()
             self._node.client_full(self.number, is_full=False)
             self._clients.wake()

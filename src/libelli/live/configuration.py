@@ -221,12 +221,17 @@ def load_configuration(
     chosen |= given
     _require(chosen)
     try:
-        return msgspec.convert(chosen | {"unknown_variables": unknown}, ServeConfiguration, strict=False)
+        return msgspec.convert(
+            chosen | {"unknown_variables": unknown}, ServeConfiguration, strict=False, dec_hook=_read_path
+        )
     except msgspec.ValidationError as error:
-        cause = error.__cause__
-        raise ConfigurationError(
-            str(cause) if isinstance(cause, ConfigurationError) else f"configuration: {error}"
-        ) from error
+        raise ConfigurationError(f"configuration: {error}") from error
+
+
+def _read_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str | Path) and str(value):
+        return Path(value)
+    raise TypeError(f"{value!r} is no path")
 
 
 def _from_file(file: Path) -> dict[str, object]:

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -19,10 +20,24 @@ from libelli.host.world import ReadLog, WriteLog
 from libelli.live.disk import OsDisk
 from libelli.live.flusher import FlushCompletion, FlushThread, FlushWork
 from libelli.live.folder import LOG_NAME, Beginning, Folder, Stage, mark_in_use, open_folder
+from libelli.live.lmdb_checkpoint import LmdbCheckpoint
 from libelli.live.lock import DirectoryLock
 from libelli.live.writer import Completion, LogThread
 from libelli.stores.engine import Checkpoint
-from libelli.stores.memory import MemoryCheckpoint
+
+
+def checkpoint_path(path: Path, group: GroupId) -> Path:
+    """Returns where a group's checkpoint is in the data folder `path`."""
+    return path / f"checkpoint-{group}"
+
+
+def open_checkpoint(path: Path, group: GroupId, identity: Identity) -> Checkpoint:
+    """Returns a group's checkpoint in the data folder `path`, an empty one when there is none.
+
+    Raises:
+        StorageError: it is damaged, another node's, or cannot be read.
+    """
+    return LmdbCheckpoint(checkpoint_path(path, group), cluster=identity.cluster, node=identity.node)
 
 
 class Storage:
@@ -52,13 +67,19 @@ class Storage:
     ) -> None:
         self.path = path
         self._segment_size = segment_size
-        self._lock = DirectoryLock(path)
-        self._folder: Folder = open_folder(path, identity=identity, beginning=beginning, members=members)
-        self._disk = OsDisk(path / LOG_NAME, on_sync=on_sync, on_create=self._want_spare)
-        self.log: RecoveredLog = recover(self._disk, cluster=identity.cluster, node=identity.node)
-        self.checkpoints: Mapping[GroupId, Checkpoint] = {DEFAULT_GROUP: MemoryCheckpoint()}
         self._log_thread: LogThread | None = None
         self._flush_thread: FlushThread | None = None
+        with ExitStack() as opened:
+            lock = DirectoryLock(path)
+            opened.callback(lock.release)
+            self._folder: Folder = open_folder(path, identity=identity, beginning=beginning, members=members)
+            self._disk = OsDisk(path / LOG_NAME, on_sync=on_sync, on_create=self._want_spare)
+            opened.callback(self._disk.close)
+            self.log: RecoveredLog = recover(self._disk, cluster=identity.cluster, node=identity.node)
+            checkpoint = open_checkpoint(path, DEFAULT_GROUP, identity)
+            opened.callback(checkpoint.close)
+            self.checkpoints: Mapping[GroupId, Checkpoint] = {DEFAULT_GROUP: checkpoint}
+            self._opened = opened.pop_all()
 
     @property
     def founding(self) -> Configuration:
@@ -112,10 +133,7 @@ class Storage:
             self._log_thread.stop()
         if self._flush_thread is not None:
             self._flush_thread.stop()
-        for checkpoint in self.checkpoints.values():
-            checkpoint.close()
-        self._disk.close()
-        self._lock.release()
+        self._opened.close()
 
     def _want_spare(self, size: int) -> None:
         # A block larger than a segment has one of its own size, and no second of that size will follow.

@@ -12,7 +12,7 @@ network, and has a few seconds to say hello.
 import asyncio
 import logging
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from libelli.core.codec import FrameReader, frame
 from libelli.core.errors import CertificateError, CodecError
@@ -117,8 +117,7 @@ class FrameStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Looks at the certificate; nobody is let in without."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"{type(transport).__name__} is not a stream")
+        transport = cast("asyncio.Transport", transport)  # uvloop's have the methods, but not that ancestor
         self.transport = transport
         self.address = _shown_address(transport.get_extra_info("peername"))
         transport.set_write_buffer_limits(high=self._high_bytes)

@@ -35,6 +35,18 @@ def report(error: BaseException, *, as_json: bool, with_traceback: bool) -> Exit
     return code
 
 
+def report_usage(error: typer.TyperException) -> ExitCode:
+    """Says what cannot be read in the command line, and where to look; a missing command is answered with the help."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        typer.echo(context.get_help())
+        return ExitCode.USAGE
+    where = f" (see {context.command_path} --help)" if context is not None else ""
+    line = " ".join(error.format_message().split()).rstrip(".")
+    typer.secho(f"libelli: {line}{where}", err=True, fg=typer.colors.RED, color=color_wanted())
+    return ExitCode.USAGE
+
+
 def message_of(error: BaseException) -> str:
     """Returns what happened in one line."""
     if isinstance(error, LibelliError):

@@ -11,7 +11,7 @@ PrefixArgument = Annotated[
 ]
 HexOption = Annotated[bool, typer.Option("--hex", help="Keys on the command line are hexadecimal, such as 00ff.")]
 ExactOption = Annotated[
-    bool, typer.Option("--exact/--prefix", help="PREFIX is a whole key, not the beginning of many. [default: prefix]")
+    bool, typer.Option("--exact/--prefix", help="PREFIX is a whole key, not the beginning of many. (default: prefix)")
 ]
 ToOption = Annotated[
     str | None, typer.Option("--to", metavar="END", help="Up to END and without it, instead of by prefix.")
@@ -21,13 +21,13 @@ PreviousOption = Annotated[bool, typer.Option("--previous", help="Show what was 
 LeaseOption = Annotated[
     int,
     typer.Option(
-        "--lease", min=0, metavar="ID", help="The key ends with this lease. [default: none]", show_default=False
+        "--lease", min=0, metavar="ID", help="The key ends with this lease. (default: none)", show_default=False
     ),
 ]
 RevisionOption = Annotated[
     int,
     typer.Option(
-        "--revision", min=0, metavar="N", help="As it was at this revision. [default: now]", show_default=False
+        "--revision", min=0, metavar="N", help="As it was at this revision. (default: now)", show_default=False
     ),
 ]
 SerializableOption = Annotated[
@@ -36,4 +36,15 @@ SerializableOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 OutputFileOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead.", dir_okay=False)
+]
+
+NewDataOption = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="Where the new cluster goes: missing or empty.", file_okay=False)
+]
+NewReplicasOption = Annotated[int, typer.Option("--replicas", min=1, metavar="N", help="How many it has.")]
+NewRegionOption = Annotated[
+    list[str] | None, typer.Option("--region", metavar="NAME", help="Its regions, dealt out in turn.")
+]
+NewPortOption = Annotated[
+    int | None, typer.Option("--port", min=1024, max=65_000, metavar="N", help="Its first port. (default: 7400)")
 ]

@@ -35,7 +35,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "collection": Annotated[
         str | None,
         typer.Option(
-            "--collection", "-c", metavar="NAME", help=f"The collection to work on. [default: {DEFAULT_COLLECTION}]"
+            "--collection", "-c", metavar="NAME", help=f"The collection to work on. (default: {DEFAULT_COLLECTION})"
         ),
     ],
     "cluster": Annotated[
@@ -43,7 +43,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
         typer.Option(
             "--cluster",
             metavar="FILE",
-            help="The cluster's file. [env: LIBELLI_CLUSTER; default: .libelli/cluster.toml here or above]",
+            help="The cluster's file. (env: LIBELLI_CLUSTER; default: .libelli/cluster.toml here or above)",
         ),
     ],
     "endpoint": Annotated[
@@ -51,7 +51,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
         typer.Option(
             "--endpoint",
             metavar="HOST:PORT",
-            help="A node to ask instead of those in the cluster's file; may be repeated. [env: LIBELLI_ENDPOINT]",
+            help="A node to ask instead of those in the cluster's file; may be repeated. (env: LIBELLI_ENDPOINT)",
         ),
     ],
     "certificates": Annotated[
@@ -59,8 +59,11 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
         typer.Option(
             "--certificates",
             metavar="FILE",
-            help="The bundle (PEM) to identify with instead of the cluster's. [env: LIBELLI_CERTIFICATES]",
+            help="The bundle (PEM) to identify with instead of the cluster's. (env: LIBELLI_CERTIFICATES)",
         ),
+    ],
+    "plain": Annotated[
+        bool | None, typer.Option("--plain", help="Speak plain text, without certificates; on this machine only.")
     ],
     "timeout_ms": Annotated[
         int | None,
@@ -68,7 +71,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
             "--timeout-ms",
             min=1,
             metavar="MS",
-            help=f"Give up on a call after so many milliseconds. [default: {TIMEOUT_MS_DEFAULT}]",
+            help=f"Give up on a call after so many milliseconds. (default: {TIMEOUT_MS_DEFAULT})",
         ),
     ],
     **OUTPUT_OPTIONS,
@@ -82,7 +85,7 @@ class Settings:
 
     Attributes:
         endpoint: `HOST:PORT` of nodes; empty: those in the cluster's file.
-        timeout_ms: of one call; None for a command that talks to no cluster.
+        timeout_ms: of one call.
     """
 
     collection: str = DEFAULT_COLLECTION
@@ -91,6 +94,7 @@ class Settings:
     cluster: Path | None = None
     endpoint: tuple[str, ...] = ()
     certificates: Path | None = None
+    plain: bool = False
     timeout_ms: int = TIMEOUT_MS_DEFAULT
     connect: Callable[["Settings"], "Client"]
 
@@ -180,3 +184,12 @@ def with_settings(function: Callable[..., None], *, options: Mapping[str, Any]) 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def take_options(options: Mapping[str, Any]) -> Callable[..., None]:
+    """Returns the function that typer calls for what stands before a command's name."""
+
+    def take(settings: Settings) -> None:
+        """Libelli: a key/value store that is replicated between regions."""
+
+    return with_settings(take, options=options)

@@ -18,6 +18,10 @@ commands = typer.Typer()
 
 UNREACHABLE = "unreachable"
 UNKNOWN = -1
+GROUP_FIELDS = (
+    *("role", "term", "leader", "commit", "applied", "first_index", "last_index", "lag"),
+    *("revision", "compact_revision", "size_bytes"),
+)
 COLUMNS = ("name", "pid", "role", "region", "term", "applied", "last_index", "lag", "process", "address")
 
 
@@ -69,9 +73,7 @@ def replica_document(member: "Member", status: "NodeStatus | CallError", *, coll
 
 def group_document(group: "GroupStatus") -> Document:
     """Returns what a replica says of itself; a number that it does not know is -1."""
-    names = ("role", "term", "leader", "commit", "applied", "first_index", "last_index", "lag")
-    names += ("revision", "compact_revision", "size_bytes")
-    return {name: getattr(group, name) for name in names}
+    return {name: getattr(group, name) for name in GROUP_FIELDS}
 
 
 def write_table(document: Document) -> None:

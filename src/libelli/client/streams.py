@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from libelli.client.trust import Trust, node_name
 from libelli.core.codec import FrameReader, frame
@@ -38,10 +39,9 @@ class NodeStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`; under TLS the handshake is done."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass
         if self._on_lost is None:  # closed while it was being made
-            transport.abort()
+            self._transport.abort()
             return
         encrypted = transport.get_extra_info("ssl_object")
         try:

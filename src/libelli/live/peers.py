@@ -245,6 +245,8 @@ class Dialler:
         loop = asyncio.get_running_loop()
         try:
             target = parse_address(self.address, what=f"peer address of {self.name}")
+            if not is_secured and not target.is_loopback:
+                return None, f"{self.address} is no loopback address, and plain text is not sent to any other"
             async with asyncio.timeout(2 * DIAL_TIMEOUT_S):
                 _, stream = await loop.create_connection(
                     lambda: PeerStream(self._peers, expected=(self.node, self.name)),

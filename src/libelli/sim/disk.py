@@ -35,7 +35,7 @@ class Tear(Protocol):
         ...
 
     def sectors_kept(self, count: int) -> Sequence[bool]:
-        """Returns which of `count` written sectors of a file are kept; a truncation counts as one."""
+        """Returns which of `count` written sectors of a file are kept; a change of size counts as one."""
         ...
 
 
@@ -100,7 +100,7 @@ class DiskTimes(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct):
-    """A change of a file that is not synced: a write of `data` at `offset`, or a cut at `offset`."""
+    """A change of a file that is not synced: a write of `data` at `offset`, or a new size, `offset`."""
 
     offset: int
     data: bytes | None
@@ -114,7 +114,7 @@ class File:
     def __init__(self, size: int) -> None:
         self.durable = bytearray()
         self.seen = bytearray(size)
-        self.pending: list[Change] = [Change(0, bytes(size))]
+        self.pending: list[Change] = [Change(size, None)]
 
     def settle(self) -> None:
         """Makes the pending changes durable."""
@@ -140,6 +140,7 @@ def _apply(contents: bytearray, change: Change, kept: Sequence[bool] | None) -> 
     if change.data is None:
         if kept is None or kept[0]:
             del contents[change.offset :]
+            contents.extend(bytes(change.offset - len(contents)))
         return
     if kept is None:
         _put(contents, change.offset, change.data)

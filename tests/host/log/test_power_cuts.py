@@ -99,8 +99,7 @@ TEARS: tuple[Callable[[int], Tear], ...] = (
     lambda _: KeepFirst(2),
     lambda _: KeepAllBut(0),
     lambda _: KeepAllBut(1),
-    lambda at: RandomTear(random.Random(at)),
-    lambda at: RandomTear(random.Random(-at)),
+    *(lambda at, salt=salt: RandomTear(random.Random(f"{at} {salt}")) for salt in range(8)),
 )
 
 

@@ -56,7 +56,7 @@ class LmdbView:
 
     def get(self, table: TableId, key: bytes) -> bytes | None:
         """Returns the value of `key`, or None."""
-        txn = self._opened()
+        txn = self.transaction()
         try:
             return get_row(txn, table, key)
         except lmdb.Error as error:
@@ -66,7 +66,7 @@ class LmdbView:
         self, table: TableId, *, start: bytes = b"", end: bytes | None = None, reverse: bool = False
     ) -> Iterator[Item]:
         """Yields the items with start <= key < end (None: no end) in key order."""
-        txn = self._opened()
+        txn = self.transaction()
         try:
             yield from scan_rows(txn, table, start=start, end=end, reverse=reverse)
         except lmdb.Error as error:
@@ -83,7 +83,8 @@ class LmdbView:
             if self._contents.is_retired and not self._contents.views:
                 self._contents.close()
 
-    def _opened(self) -> "lmdb.Transaction[bytes]":
+    def transaction(self) -> "lmdb.Transaction[bytes]":
+        """Returns what it reads with."""
         if self._txn is None:
             raise StorageError("used after it was closed; take a new view")
         return self._txn
@@ -179,7 +180,9 @@ class LmdbCheckpoint:
         """Yields the items with start <= key < end (None: no end) in key order, as they stand at the first."""
         view = self.view()
         try:
-            yield from view.scan(table, start=start, end=end, reverse=reverse)
+            yield from scan_rows(view.transaction(), table, start=start, end=end, reverse=reverse)
+        except lmdb.Error as error:
+            raise lmdb_error(error, self._contents.path) from error
         finally:
             view.close()
 

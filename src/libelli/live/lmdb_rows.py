@@ -74,9 +74,13 @@ def scan_rows(
     pieces: list[bytes] = []
     while levels:
         level = levels[-1]
-        node_size = len(level.node)
-        for row, value in level.backward(cursor) if reverse else level.forward(cursor):
-            if len(row) - node_size > PIECE_SIZE:
+        node_size, low, high = len(level.node), level.low, level.high
+        for row, value in level.rows(cursor, reverse=reverse):
+            if row < low or row >= high:
+                levels.pop()
+                del pieces[-1:]
+                break
+            if len(row) > PIECE_SIZE + node_size:
                 levels.append(level.below(row, value))
                 pieces.append(row[node_size:-1])
                 level.go_on_after(row, reverse=reverse)
@@ -96,50 +100,42 @@ class _Level:
         start, end: None when the node's name alone puts all its keys behind or before them.
     """
 
-    __slots__ = ("_end", "_high", "_last", "_low", "_offset", "_start", "_starts_at", "node")
+    __slots__ = ("_end", "_offset", "_start", "high", "low", "node")
 
     def __init__(self, node: bytes, offset: int, start: bytes | None, end: bytes | None) -> None:
         self.node = node
         self._offset = offset
         self._start, self._end = start, end
-        self._low = self._starts_at = node if start is None else _row(node, start, offset)
-        self._last = b"" if end is None else _row(node, end, offset)
+        self.low = _row(node, start, offset) if start else node
         if end is None:
-            self._high = _successor(node)
+            self.high = _successor(node)
         else:
-            # Keys below a long end may stand below its very stub.
-            self._high = self._last + _STUB if len(end) - offset > PIECE_SIZE else self._last
+            self.high = _row(node, end, offset)
+            if len(end) - offset > PIECE_SIZE:
+                self.high += _STUB  # keys below a long end may stand below its very stub
 
-    def forward(self, cursor: "lmdb.Cursor[bytes]") -> Iterator[Item]:
-        """Yields the rows in order."""
-        if cursor.set_range(self._low):
-            high = self._high
-            for item in cursor.iternext():
-                if item[0] >= high:
-                    return
-                yield item
-
-    def backward(self, cursor: "lmdb.Cursor[bytes]") -> Iterator[Item]:
-        """Yields the rows in reverse order."""
-        if cursor.prev() if cursor.set_range(self._high) else cursor.last():
-            low = self._low
-            for item in cursor.iterprev():
-                if item[0] < low:
-                    return
-                yield item
+    def rows(self, cursor: "lmdb.Cursor[bytes]", *, reverse: bool) -> Iterator[Item]:
+        """Returns the rows in order, and what follows them in the tree."""
+        if reverse:
+            found = cursor.prev() if cursor.set_range(self.high) else cursor.last()
+            return cursor.iterprev() if found else iter(())
+        return cursor.iternext() if cursor.set_range(self.low) else iter(())
 
     def below(self, stub: bytes, node: bytes) -> "_Level":
         """Returns the level that a stub leads to."""
-        start = self._start if stub == self._starts_at else None
-        end = self._end if stub == self._last else None
-        return _Level(node, self._offset + PIECE_SIZE, start, end)
+        start, end, offset = self._start, self._end, self._offset
+        if start is not None and stub != _row(self.node, start, offset):
+            start = None
+        if end is not None and stub != _row(self.node, end, offset):
+            end = None
+        return _Level(node, offset + PIECE_SIZE, start, end)
 
     def go_on_after(self, row: bytes, *, reverse: bool) -> None:
         """Leaves out `row` and all that came before it in the scan."""
         if reverse:
-            self._high = row
+            self.high = row
         else:
-            self._low = row + _STUB
+            self.low = row + _STUB
 
 
 def _row(node: bytes, key: bytes, offset: int) -> bytes:

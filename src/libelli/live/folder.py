@@ -188,8 +188,9 @@ def _has_log(path: Path) -> bool:
 def _begin(path: Path, identity: Identity, beginning: Beginning, members: tuple[Member, ...]) -> Folder:
     if beginning is Beginning.REFUSED:
         raise StorageError(
-            f"data folder {path} is empty. If {identity.name!r} never ran before, say --begin found (with all other members"
-            " of a new cluster) or --begin join (it was added to a cluster with libelli member add). If its data is lost,"
+            f"data folder {path} is empty. If {identity.name!r} never ran before, say --begin found (with all other"
+            " members of a new cluster) or --begin join (it was added to a cluster with libelli member add). If its"
+            " data is lost,"
             f" do neither: {ANEW}"
         )
     founders = members if beginning is Beginning.FOUND else ()

@@ -219,6 +219,7 @@ class Dialler:
         self.node = node
         self.name = name
         self.address = address
+        self.tries = 0
         self._peers = peers
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"dial {name}")
 
@@ -229,6 +230,7 @@ class Dialler:
     async def _run(self) -> None:
         delay_s = BACK_OFF_FIRST_S
         while True:
+            self.tries += 1
             stream, why = await self._dial()
             if stream is not None:
                 why = await asyncio.shield(stream.gone)

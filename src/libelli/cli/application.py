@@ -48,8 +48,8 @@ class Root(TyperGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except (typer.Exit, typer.Abort, typer.TyperException):
-            raise  # typer's own way to end; `run` gives each its exit code
+        except (typer.Exit, typer.Abort, typer.TyperException, SystemExit):
+            raise  # the ways of typer and rich to end; `run` gives each its exit code
         except BaseException as error:  # the top of the program: every failure becomes an exit code here
             raise typer.Exit(_report(error, ctx.obj)) from error
         return result

@@ -1,4 +1,4 @@
-"""What answers look like in JSON; docs/command-line.md describes the same fields.
+"""What answers look like in JSON; docs/commands.md describes the same fields.
 
 Bytes are a string when they are UTF-8, otherwise `{"base64": "…"}`; both forms are read back by `txn`.
 """

@@ -1,4 +1,4 @@
-"""The exit codes of `libelli`; docs/command-line.md prints the same table and a test compares them."""
+"""The exit codes of `libelli`; docs/commands.md prints the same table and a test compares them."""
 
 from enum import IntEnum
 

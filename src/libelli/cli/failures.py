@@ -36,11 +36,10 @@ def report(error: BaseException, *, as_json: bool, with_traceback: bool) -> Exit
 
 
 def report_usage(error: typer.TyperException) -> ExitCode:
-    """Says what cannot be read in the command line, and where to look; a missing command is answered with the help."""
+    """Says what cannot be read in the command line, and where to look; a missing command was answered with the help."""
     context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
-        typer.echo(context.get_help())
-        return ExitCode.USAGE
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return ExitCode.USAGE  # the help was printed when it was raised
     where = f" (see {context.command_path} --help)" if context is not None else ""
     line = " ".join(error.format_message().split()).rstrip(".")
     typer.secho(f"libelli: {line}{where}", err=True, fg=typer.colors.RED, color=color_wanted())

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -13,6 +13,12 @@ def write_document(document: Mapping[str, Any]) -> None:
     """Writes one JSON document: indented for a terminal, on one line for programs."""
     indent = 2 if sys.stdout.isatty() else None
     write_bytes(json.dumps(document, ensure_ascii=False, indent=indent).encode() + b"\n")
+
+
+def write_list(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a JSON array: indented for a terminal, on one line for programs."""
+    indent = 2 if sys.stdout.isatty() else None
+    write_bytes(json.dumps(documents, ensure_ascii=False, indent=indent).encode() + b"\n")
 
 
 def write_line(document: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from libelli.cli.documents import Document
-from libelli.cli.output import color_wanted, write_document, write_text
+from libelli.cli.output import color_wanted, write_list, write_text
 from libelli.cli.settings import Settings, command
 from libelli.core.errors import CallError, Code, call_error
 
@@ -16,53 +16,69 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-UNREACHABLE = "unreachable"
+DOWN = "down"
+NONE = "none"
 UNKNOWN = -1
+TIMEOUT_MS_MAX = 3_000
+"""How long a replica is waited for: one that is slower is shown as down, with that reason."""
 GROUP_FIELDS = (
     *("role", "term", "leader", "commit", "applied", "first_index", "last_index", "lag"),
     *("revision", "compact_revision", "size_bytes"),
 )
 COLUMNS = ("name", "pid", "role", "region", "term", "applied", "last_index", "lag", "process", "address")
+NUMERIC = frozenset({"pid", "term", "applied", "last_index", "lag", "process"})
 
 
 @command(commands, "status", panel="Operation")
 def status(settings: Settings) -> None:
     """Show every replica: who leads, how far each is, and what needs attention.
 
-    Exits with 3 when no replica answers; a replica that does not answer is shown as unreachable.
+    A replica that does not answer is shown as down. Exits with 3 when none answers.
     """
-    with settings.client() as client:
-        found = client.statuses()
-    document = status_document(found, collection=settings.collection)
+    found = statuses(settings)
+    replicas = [replica_document(member, answer, collection=settings.collection) for member, answer in found]
     if settings.json:
-        write_document(document)
+        write_list(replicas)
     else:
-        write_table(document)
-    if all(replica["role"] == UNREACHABLE for replica in document["replicas"]):
+        write_table(replicas, collection=settings.collection)
+    if all(replica["role"] == DOWN for replica in replicas):
         raise call_error(Code.NOT_CONNECTED, "no replica answers: start them (libelli up), or see their logs")
 
 
-def status_document(found: "Sequence[tuple[Member, NodeStatus | CallError]]", *, collection: str) -> Document:
-    """Returns the state of every member; one that did not answer has the role `unreachable`."""
-    answered = [status for _, status in found if not isinstance(status, CallError)]
-    return {
-        "cluster": answered[0].cluster if answered else "",
-        "collection": collection,
-        "replicas": [replica_document(member, status, collection=collection) for member, status in found],
-    }
+def statuses(settings: Settings) -> "Sequence[tuple[Member, NodeStatus | CallError]]":
+    """Returns what each member says of itself; when nobody answers, the members that the cluster's file names.
+
+    Raises:
+        CallError: nobody answers, and no members are known.
+    """
+    with settings.client() as client:
+        try:
+            return client.statuses(timeout_ms=min(settings.timeout_ms, TIMEOUT_MS_MAX))
+        except CallError as error:
+            if error.code is not Code.NOT_CONNECTED or not (members := known_members(settings)):
+                raise
+            return [(member, error) for member in members]
 
 
-def replica_document(member: "Member", status: "NodeStatus | CallError", *, collection: str) -> Document:
-    """Returns one replica: who it is, what its node says, and what the replica of `collection` says."""
-    document: Document = {"name": member.name, "pid": member.node, "region": member.region, "role": UNREACHABLE}
-    if not isinstance(status, CallError):
-        group = next((group for group in status.groups if group.collection == collection), None)
-        document |= {"name": status.name, "region": status.region, "role": "none", "process": status.process}
-        document |= {"version": status.version, "uptime_ms": status.uptime_ms, "alarms": list(status.alarms)}
-        if group is not None:
-            document |= group_document(group)
+def known_members(settings: Settings) -> "list[Member]":
+    """Returns the members that the cluster's file names; none where there is no file."""
+    from libelli.cli.connection import cluster_file_path
+    from libelli.live.cluster_file import read_cluster_file
+
+    path = None if settings.endpoint else cluster_file_path(settings.cluster)
+    return [place.member() for place in read_cluster_file(path).members] if path is not None else []
+
+
+def replica_document(member: "Member", answer: "NodeStatus | CallError", *, collection: str) -> Document:
+    """Returns one replica: who it is, what its node says, and what its replica of `collection` says."""
+    document: Document = {"name": member.name, "pid": member.node, "process": None, "role": DOWN}
+    document |= {"region": member.region, "collection": collection} | dict.fromkeys(GROUP_FIELDS[1:])
+    if isinstance(answer, CallError):
+        document["error"] = str(answer)
     else:
-        document["error"] = str(status)
+        document |= node_fields(answer)
+        group = next((group for group in answer.groups if group.collection == collection), None)
+        document |= {"role": NONE} if group is None else group_fields(group)
     document |= {
         "address": member.client_address,
         "peer_address": member.peer_address,
@@ -71,40 +87,51 @@ def replica_document(member: "Member", status: "NodeStatus | CallError", *, coll
     return document
 
 
-def group_document(group: "GroupStatus") -> Document:
-    """Returns what a replica says of itself; a number that it does not know is -1."""
+def node_fields(status: "NodeStatus") -> Document:
+    """Returns what a node says of itself."""
+    return {
+        "region": status.region,
+        "process": status.process,
+        "cluster": status.cluster,
+        "version": status.version,
+        "uptime_ms": status.uptime_ms,
+        "alarms": list(status.alarms),
+    }
+
+
+def group_fields(group: "GroupStatus") -> Document:
+    """Returns what a replica says of itself; a lag that it does not know is -1."""
     return {name: getattr(group, name) for name in GROUP_FIELDS}
 
 
-def write_table(document: Document) -> None:
-    """Writes the table for people, and the alarms below it."""
+def write_table(replicas: Sequence[Document], *, collection: str) -> None:
+    """Writes the table for people, and below it what needs attention."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"cluster {document['cluster'] or 'unknown'}, collection {document['collection']}")
+    cluster = next((replica["cluster"] for replica in replicas if "cluster" in replica), "unknown")
+    table = Table(title=f"cluster {cluster}, collection {collection}", title_justify="left")
     for column in COLUMNS:
-        numeric = column in ("pid", "term", "applied", "last_index", "lag", "process")
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
-    for replica in document["replicas"]:
-        role = replica["role"]
-        style = {"leader": "bold green", UNREACHABLE: "red"}.get(role, "")
+        table.add_column(column.replace("_", " "), justify="right" if column in NUMERIC else "left", no_wrap=True)
+    for replica in replicas:
+        style = {"leader": "bold green", DOWN: "red"}.get(replica["role"], "")
         table.add_row(*(Text(cell(replica, column)) for column in COLUMNS), style=style)
-    console = Console(no_color=color_wanted() is False, soft_wrap=True)
+    console = Console(no_color=color_wanted() is False)
+    if not console.is_terminal:
+        console.width = 200  # a pipe has no width: nothing is cut
     console.print(table)
-    for line in alarms(document["replicas"]):
+    for line in attention(replicas):
         write_text(line, color=typer.colors.YELLOW)
 
 
 def cell(replica: Document, column: str) -> str:
-    """Returns what a table shows: nothing for what is not known."""
-    value: Any = replica.get(column, UNKNOWN)
-    if value == UNKNOWN:
-        return "–"
-    return str(value)
+    """Returns what the table shows: a dash for what is not known."""
+    value: Any = replica.get(column)
+    return "–" if value is None or value == UNKNOWN else str(value)
 
 
-def alarms(replicas: Iterable[Document]) -> list[str]:
+def attention(replicas: Iterable[Document]) -> list[str]:
     """Returns what an operator should look at, a line each."""
     lines = []
     for replica in replicas:

@@ -134,7 +134,7 @@ def transaction(
 ) -> None:
     """Run a transaction: conditions, what to do when all hold, and what otherwise.
 
-    Lines such as: if missing a / if value b = 1 / then put a 2 / else get a; or JSON. See docs/command-line.md.
+    Lines such as: if missing a / if value b = 1 / then put a 2 / else get a; or JSON. See docs/commands.md.
     """
     if file is None:
         write_note("reading the transaction from the terminal; Ctrl-D ends it")

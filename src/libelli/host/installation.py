@@ -65,12 +65,13 @@ class Installation:
     def take_gone(self, source: NodeId, gone: SnapshotGone, now_ms: int) -> None:
         """The source has closed its view: everything from the beginning."""
         fetch = self._fetch
-        if fetch is not None and source == fetch.source and gone.transfer == fetch.transfer:
+        is_ours = fetch is not None and source == fetch.source and gone.transfer == fetch.transfer
+        if is_ours and fetch is not None and not fetch.is_storing:  # else it answers what was asked twice
             self.begin(source, self._index, now_ms)
 
     def stored(self, now_ms: int) -> None:
         """The world has stored the last chunk."""
-        if self._fetch is None:
+        if self._fetch is None or self.is_finishing:
             return
         if self._fetch.is_complete:
             self.is_finishing = True

@@ -248,7 +248,7 @@ class Node:
         self._dial()
         effects = self._outbox.take()
         wake_ms = self._next_ms(now_ms)
-        if wake_ms != self._wake_ms:
+        if wake_ms != self._wake_ms or wake_ms <= now_ms:  # a wake-up that is over is not there any more
             self._wake_ms = wake_ms
             effects.append(WakeAt(wake_ms))
         return effects

@@ -176,6 +176,11 @@ class SnapshotFetch:
         return True
 
     @property
+    def is_storing(self) -> bool:
+        """Whether a chunk is being stored."""
+        return self._is_storing
+
+    @property
     def is_complete(self) -> bool:
         """Whether the last chunk has arrived."""
         return self._is_last

@@ -137,6 +137,7 @@ class Process:
         self._life: Life | None = None
         self._turn = Alarm(kernel, self._step)
         self._busy_us = 0
+        self._wake_us = 0
         self._turns = (0, 0)
         self._is_paused = False
         self.lives = 0
@@ -276,6 +277,7 @@ class Process:
         self._busy_us = now_us + self.options.step_us
         for effect in life.node.step(self.clock.ms(now_us)):
             self._carry_out(life, effect)
+        self._turn.advance(max(self._wake_us, self._busy_us))
         if self.options.checks:
             life.node.check()
         self._looked(self)
@@ -301,7 +303,7 @@ class Process:
                 if (end := life.clients.pop(connection, None)) is not None:
                     end.close(reason)
             case WakeAt(at_ms):
-                self._wake_at(at_ms)
+                self._wake_us = self.clock.world_us(at_ms)
             case DialPeers(peers):
                 life.peers.keep(peers)
             case FlushCheckpoint() | InstallChunk() | FinishInstall() | AbandonInstall():
@@ -311,9 +313,6 @@ class Process:
             case Stop(reason):
                 self._note("stop", reason=reason)
                 self._end()
-
-    def _wake_at(self, at_ms: int) -> None:
-        self._turn.set(max(self.clock.world_us(at_ms), self._busy_us))
 
     def _note(self, kind: str, **fields: object) -> None:
         self._trace.note(self.member.name, f"process.{kind}", **fields)

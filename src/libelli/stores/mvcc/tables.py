@@ -12,17 +12,20 @@
     pointer   revision u64, sub u32 (its place among the changes of that revision); order of bytes is order of time
     head      create, version, depth, lease, size of the last record; then a stack of pointers
     record    previous, jump, size of the previous record, create, version, lease, size of key; key; value
+    lease key lease, key
 
 The records of a key form a chain, newest first. The newest has a depth: how many records of the key came
 before it, plus one. A record at depth d points to the one at d - 1 (*previous*) and to the one at d with its
 lowest bit cleared (*jump*), so the record that was current at an old revision is a logarithm of steps away,
 and no table needs a row for every (key, revision). The head's stack holds what the next jumps need: the
-pointers at d, d with one bit cleared, with two bits cleared, …, newest last::
+pointers at d, d with one bit cleared, with two bits cleared, … down to 0 (NOWHERE), newest last::
 
-    depth      1 ◄─ 2 ◄─ 3 ◄─ 4 ◄─ 5 ◄─ 6 ◄─ 7          stack of 7: [4, 6, 7]
+    depth      1 ◄─ 2 ◄─ 3 ◄─ 4 ◄─ 5 ◄─ 6 ◄─ 7          stack of 7: [–, 4, 6, 7]
     jump to    –    –    2    –    4    4    6
 
-A pointer into compacted history is left where it is; nobody who may read needs to follow it.
+A pointer into compacted history is left where it is; nobody who may read needs to follow it. A key that begins
+a new life goes on with the chain of the old one while its deletion is younger than the last compaction, and
+begins a chain otherwise: so what is written never depends on how far a replica has come with freeing.
 
 Differs: etcd keeps an index of all keys and their revisions in memory; here nothing grows with the data.
 """
@@ -51,6 +54,8 @@ unpack_head = _HEAD.unpack_from
 
 _RECORD = struct.Struct(f">{POINTER_SIZE}s{POINTER_SIZE}sIQQqI")
 RECORD_SIZE = _RECORD.size
+FIELDS_AT = 2 * POINTER_SIZE + 4
+"""Where a record's own fields begin, behind those that tie it to others."""
 pack_record = _RECORD.pack
 unpack_record = _RECORD.unpack_from
 
@@ -59,9 +64,9 @@ LEASE_MIN = -(2**63)
 LEASE_MAX = 2**63 - 1
 
 
-def last_pointer(revision: int) -> bytes:
-    """Returns a pointer that no change of `revision` or earlier lies behind."""
-    return pack_pointer(revision, 0xFFFF_FFFF)
+def first_pointer(revision: int) -> bytes:
+    """Returns the pointer to the first change of `revision`; all earlier ones are smaller."""
+    return pack_pointer(revision, 0)
 
 
 def revision_of(pointer: bytes) -> int:
@@ -79,16 +84,11 @@ def unpack_lease(row: bytes) -> int:
     return int.from_bytes(row[:LEASE_SIZE], "big", signed=True)
 
 
-def next_stack(head: bytes, depth: int, pointer: bytes) -> bytes:
-    """Returns the stack after a record at `pointer` was put on top of `head`, which has `depth`."""
+def link(head: bytes, depth: int, pointer: bytes) -> tuple[bytes, bytes, bytes]:
+    """Returns previous, jump and the new stack for a record at `pointer` on top of `head`, which has `depth`."""
+    kept = head[HEAD_SIZE:]
     if depth & 1:
         # a carry: as many pointers go as the depth has ones at its end
         ones = (depth ^ (depth + 1)).bit_length() - 1
-        return head[HEAD_SIZE : -POINTER_SIZE * ones] + pointer
-    return head[HEAD_SIZE:] + pointer
-
-
-def after(prefix: bytes) -> bytes | None:
-    """Returns the first key behind all that begin with `prefix`, or None when there is none."""
-    stripped = prefix.rstrip(b"\xff")
-    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+        kept = kept[: -POINTER_SIZE * ones]
+    return head[-POINTER_SIZE:], kept[-POINTER_SIZE:], kept + pointer

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from libelli.core import Decoder, encode
 from libelli.stores.engine import Engine
-from libelli.stores.mvcc.tables import META
+from libelli.stores.mvcc.tables import META, NOWHERE
 
 _ROW = b"totals"
 
@@ -16,26 +16,25 @@ class Totals(Struct, array_like=True):
         revision: of the last change; a fresh store has 1 (B1).
         compact_revision: history before it is gone; -1 before the first compaction, so that compacting to 0
             succeeds once, as in etcd.
-        size_bytes: of all records: keys, values and history.
         keys: how many keys exist.
-        deleted: how many rows DELETED has.
         last_lease: the number that was last chosen for a lease.
-        scrub_target: up to which revision history is being freed, or was.
-        scrub_revision: where freeing goes on: this revision,
-        scrub_sub: and this place in it.
-        scrub_held: the revision whose tombstones were kept by the pass before, to be watched from.
+        size_bytes: of all records: keys, values and history. This and what follows depends on how far the
+            freeing of compacted history has come, which is each replica's own business.
+        deleted: how many rows DELETED has.
+        scrubbed: the compaction whose history was freed last.
+        scrub_target: the compaction whose history is being freed, or was.
+        scrub_position: where freeing goes on.
     """
 
     revision: int = 1
     compact_revision: int = -1
-    size_bytes: int = 0
     keys: int = 0
-    deleted: int = 0
     last_lease: int = 0
-    scrub_target: int = 0
-    scrub_revision: int = 0
-    scrub_sub: int = 0
-    scrub_held: int = 0
+    size_bytes: int = 0
+    deleted: int = 0
+    scrubbed: int = -1
+    scrub_target: int = -1
+    scrub_position: bytes = NOWHERE
 
 
 _decoder: Decoder[Totals] = Decoder(Totals, name="totals of a strong store")

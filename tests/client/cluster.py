@@ -35,6 +35,7 @@ from libelli.core.errors import Code
 from libelli.core.ids import DEFAULT_COLLECTION, NodeId, SessionId
 from libelli.core.members import Member
 from libelli.stores.mvcc.commands import (
+    FROM_KEY,
     Answer,
     Command,
     Failed,
@@ -158,7 +159,8 @@ class FakeCluster:
                 self.history.append(WatchEvent(self.items[key]))
                 return PutDone(self.revision)
             case Range(key, end, limit):
-                found = [self.items[each] for each in sorted(self.items) if key <= each and (each < end or each == key)]
+                keys = [each for each in sorted(self.items) if each == key or (key <= each and covers(end, each))]
+                found = [self.items[each] for each in keys]
                 shown = found[: limit or None]
                 return RangeDone(self.revision, len(found), len(shown) < len(found), tuple(shown))
             case LeaseGrant(lease, ttl_s):
@@ -182,3 +184,7 @@ class FakeCluster:
         numbers = (1, 1, 1, 1, 0, self.revision, self.compact_revision, 0)
         group = GroupStatus(1, DEFAULT_COLLECTION, role, 1, NodeId(self.leader), *numbers, self.members, ())
         return NodeStatus(call, NodeId(node), f"n{node}", "", self.name, 0, "fake", 0, (group,))
+
+
+def covers(end: bytes, key: bytes) -> bool:
+    return end == FROM_KEY or key < end

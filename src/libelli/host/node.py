@@ -62,7 +62,8 @@ def recovered_for(log: GroupLog | None, machine: Machine, founding: Configuratio
     if log is None:
         log = GroupLog()
     start = log.start
-    if start == LogStart() and machine.applied == 0:
+    if start == LogStart():
+        # Also when the store is ahead: until the log is cut for the first time nothing else says who founded it.
         start = LogStart(configuration=founding)
     return Recovered(
         hard_state=log.hard_state,

@@ -83,7 +83,7 @@ def main(
     )
     output.mkdir(parents=True, exist_ok=True)
     try:
-        asyncio.run(_run(plan, [TARGETS[name]() for name in chosen], output=output, console=console))
+        asyncio.run(_run(plan, [TARGETS[name]() for name in chosen], output=output.absolute(), console=console))
     except BenchError as error:
         console.print(f"error: {error}")
         raise typer.Exit(1) from error
@@ -103,7 +103,7 @@ async def _run(plan: Plan, targets: list[Target], *, output: Path, console: Cons
         )
 
     with tempfile.TemporaryDirectory(prefix="bench-", dir=output) as directory:
-        runner = Runner(plan, targets, directory=Path(directory).absolute(), heard=heard, say=console.print)
+        runner = Runner(plan, targets, directory=Path(directory), heard=heard, say=console.print)
         await runner.run()
     notes = [_environment(), *(note for target in targets for note in target.notes), f"observations: {path}"]
     console.print(tables(runner.observations, runner.footprints, notes))

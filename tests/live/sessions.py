@@ -115,6 +115,16 @@ class RawSession:
             lambda call: Write(call, DEFAULT_COLLECTION, of, Sequence(sequence), sequence - 1, encode(commands))
         )
 
+    def send_write(self, key: bytes, value: bytes) -> None:
+        """Sends a put and does not wait; `next_reply` brings the answer."""
+        self.call += 1
+        commands = encode([Put(key, value)])
+        of = Sequence(self.sequence)
+        self.send(encode([Write(self.call, DEFAULT_COLLECTION, self.session, of, self.sequence - 1, commands)]))
+
+    def next_reply(self) -> Any:
+        return replies_decoder.decode(self.receive())[0]
+
     def put(self, key: bytes, value: bytes) -> Any:
         return self.write([Put(key, value)])
 

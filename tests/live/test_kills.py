@@ -1,0 +1,81 @@
+"""Leaders are killed one after the other while clients write: nothing acknowledged is lost, nothing is there twice."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from libelli.core.calls import Digest, ReadDigest
+from libelli.core.ids import DEFAULT_COLLECTION
+from libelli.stores.mvcc.commands import Range, RangeDone
+from tests.live.cluster import Cluster, wait_until
+from tests.live.writers import Writer
+
+pytestmark = pytest.mark.slow
+
+KILLS = 10
+WRITERS = 3
+WRITES_BETWEEN = 30
+
+
+def test_leaders_killed_under_load_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    options = {"log_level": "info", "flush_age_ms": 500, "segment_bytes": 1 << 20, "retain_entries": 100}
+    with Cluster(tmp_path, options=options) as cluster:
+        cluster.found()
+        stopping = threading.Event()
+        writers = [Writer(cluster, f"w{number}", stopping=stopping) for number in range(WRITERS)]
+        for writer in writers:
+            writer.start()
+        for _ in range(KILLS):
+            wait_progress(writers)
+            leader = cluster.wait_leader()
+            cluster.nodes[leader].kill()
+            wait_progress(writers)
+            cluster.nodes[leader].start()
+            wait_until(lambda leader=leader: cluster.group_status(leader), "the killed node")  # type: ignore[misc]
+        stopping.set()
+        for writer in writers:
+            writer.join(60)
+            assert not writer.is_alive()
+            assert writer.problem is None, writer.problem
+        check_contents(cluster, writers)
+        check_equality(cluster)
+        for node in cluster.nodes.values():
+            assert "callback failed" not in node.output()
+
+
+def wait_progress(writers: list[Writer]) -> None:
+    goals = [writer.acknowledged + WRITES_BETWEEN for writer in writers]
+
+    def done() -> bool:
+        problems = [writer.problem for writer in writers if writer.problem is not None]
+        assert not problems, problems
+        return all(writer.acknowledged >= goal for writer, goal in zip(writers, goals, strict=True))
+
+    wait_until(done, f"{WRITES_BETWEEN} more writes of each writer")
+
+
+def check_contents(cluster: Cluster, writers: list[Writer]) -> None:
+    with cluster.session(cluster.wait_leader()) as session:
+        for writer in writers:
+            for number in range(writer.acknowledged):
+                answers = session.read([Range(writer.key(number))])
+                assert isinstance(answers, list), answers
+                (answer,) = answers
+                assert isinstance(answer, RangeDone)
+                assert [item.value for item in answer.items] == [b"v%d" % number], writer.key(number)
+                assert [item.version for item in answer.items] == [1], "applied more than once"
+
+
+def check_equality(cluster: Cluster) -> None:
+    """Compares the data of all nodes at one revision."""
+    status = cluster.group_status(cluster.wait_leader())
+    assert status is not None
+    cluster.wait_applied(status.commit)
+    digests = set()
+    for number in cluster.nodes:
+        with cluster.session(number) as session:
+            reply = session.ask(lambda call: ReadDigest(call, DEFAULT_COLLECTION, status.revision, keys=10_000))
+        assert isinstance(reply, Digest), reply
+        digests.add((reply.digest, reply.keys, reply.following))
+    assert len(digests) == 1, digests

@@ -9,7 +9,7 @@
     directory
       00000007.mdb        the contents; the highest number is valid
       00000007.mdb-lock   who reads what (LMDB's; worth nothing after the process has ended)
-      00000008.unfinished an installation; `finish` syncs it, then its new name 00000008.mdb is the switch
+      00000001.unfinished an installation; `finish` syncs it, then its new name 00000008.mdb is the switch
 
 A process that is killed at any point leaves the old contents, or the new ones, or both with the new ones valid;
 what is left over is removed by the next start.
@@ -23,9 +23,10 @@ Source: Chu, MDB: A Memory-Mapped Database and Backend for OpenLDAP, LDAPCon 201
 """
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import lmdb
@@ -38,8 +39,8 @@ from libelli.live.lmdb_contents import MAP_SIZE, Contents, Header, lmdb_error, r
 from libelli.live.lmdb_rows import PIECE_SIZE, TABLE_NODES, get_row, scan_rows
 from libelli.stores.engine import Item, Run, TableId
 
-_CONTENTS = ".mdb"
-_UNFINISHED = ".unfinished"
+_CONTENTS = re.compile(r"(\d{8})\.mdb")
+_OURS = re.compile(r"(\d{8}\.(?:mdb|unfinished))(?:-lock)?")
 _CLOSED = "the checkpoint is closed: open it again"
 
 
@@ -48,7 +49,7 @@ class LmdbView:
 
     __slots__ = ("_contents", "_lock", "_txn")
 
-    def __init__(self, contents: Contents, lock: threading.Lock) -> None:
+    def __init__(self, contents: Contents, lock: AbstractContextManager[bool]) -> None:
         self._txn: lmdb.Transaction[bytes] | None = contents.begin()
         self._contents = contents
         self._lock = lock
@@ -146,23 +147,39 @@ class LmdbCheckpoint:
         StorageError: the directory cannot be used.
     """
 
-    __slots__ = ("_contents", "_directory", "_failed", "_header", "_last", "_lock", "_map_size", "_read", "_reader")
+    __slots__ = (
+        "_contents",
+        "_directory",
+        "_drafts",
+        "_failed",
+        "_header",
+        "_lock",
+        "_map_size",
+        "_number",
+        "_read",
+        "_reader",
+    )
 
     def __init__(self, path: Path, *, cluster: ClusterId, node: NodeId, map_size: int = MAP_SIZE) -> None:
         self._directory = path
         self._header = Header(CHECKPOINT_VERSION, cluster, node)
         self._map_size = map_size
-        self._lock = threading.Lock()
+        # Re-entrant: the collector may close a forgotten scan in the middle of a read.
+        self._lock = threading.RLock()
         self._failed = ""
         with _translated("open", path):
             _make_directory(path)
-            self._last = self._clean_up()
-            if not self._last:
-                self._create()
-            self._contents = Contents.existing(self._path(self._last), self._header, map_size=map_size)
+            self._drafts = 0
+            self._number = self._clean_up()
+            if not self._number:
+                first = self._begin_contents()
+                first.sync()
+                first.close()
+                self._adopt(first.path)
+            self._contents = self._open()
         self._reader: lmdb.Transaction[bytes] | None = None
         self._read: Callable[[bytes], bytes | None] = _closed
-        self._renew()
+        self._begin_reader()
 
     def get(self, table: TableId, key: bytes) -> bytes | None:
         """Returns the value of `key`, or None."""
@@ -200,7 +217,9 @@ class LmdbCheckpoint:
                     break
                 except lmdb.MapFullError:
                     self._grow()
-            self._renew()
+            with self._lock:
+                self._end_reader()
+                self._begin_reader()
 
     def view(self) -> LmdbView:
         """Returns the tables as they stand now."""
@@ -216,18 +235,15 @@ class LmdbCheckpoint:
     def replace(self, unfinished: Path) -> None:
         """Puts a file that is durable in the place of the contents; an `Install` ends with it."""
         with self._writing():
-            number = int(unfinished.stem)
-            unfinished.rename(self._path(number))
-            remove_contents(unfinished)
-            _sync_directory(self._directory)
-            new = Contents.existing(self._path(number), self._header, map_size=self._map_size)
+            self._adopt(unfinished)
+            new = self._open()
             with self._lock:
                 old, self._contents = self._contents, new
                 self._end_reader()
+                self._begin_reader()
                 old.is_retired = True
                 if not old.views:
                     old.close()
-            self._renew()
             old.remove()
 
     def close(self) -> None:
@@ -237,11 +253,9 @@ class LmdbCheckpoint:
             self._failed = self._failed or _CLOSED
             self._contents.close()
 
-    def _renew(self) -> None:
-        with self._lock:
-            self._end_reader()
-            self._reader = self._contents.begin()
-            self._read = self._reader.get
+    def _begin_reader(self) -> None:
+        self._reader = self._contents.begin()
+        self._read = self._reader.get
 
     def _end_reader(self) -> None:
         self._read = _closed
@@ -264,41 +278,39 @@ class LmdbCheckpoint:
                 )
             self._end_reader()
             self._contents.grow()
-        self._renew()
-
-    def _create(self) -> None:
-        first = self._begin_contents()
-        first.sync()
-        first.close()
-        first.path.rename(self._path(self._last))
-        remove_contents(first.path)
-        _sync_directory(self._directory)
+            self._begin_reader()
 
     def _begin_contents(self) -> Contents:
-        """Begins the file with the next number."""
-        self._last += 1
-        path = self._directory / f"{self._last:08d}{_UNFINISHED}"
-        contents = Contents(path, map_size=self._map_size, is_synced=False)
+        self._drafts += 1
+        path = self._directory / f"{self._drafts:08d}.unfinished"
         try:
-            contents.write_header(self._header)
+            return Contents.new(path, self._header, map_size=self._map_size)
         except BaseException:
-            contents.close()
-            contents.remove()
+            remove_contents(path)
             raise
-        return contents
+
+    def _adopt(self, unfinished: Path) -> None:
+        """Makes a durable file the valid one: from here on its number is the highest."""
+        self._number += 1
+        unfinished.rename(self._path(self._number))
+        remove_contents(unfinished)
+        _sync_directory(self._directory)
+
+    def _open(self) -> Contents:
+        return Contents.existing(self._path(self._number), self._header, map_size=self._map_size)
 
     def _clean_up(self) -> int:
         """Removes what was left over and returns the number of the valid contents, or 0."""
-        numbers = [int(path.stem) for path in self._directory.glob(f"*{_CONTENTS}") if path.stem.isdigit()]
-        valid = max(numbers, default=0)
-        for pattern in (f"*{_CONTENTS}", f"*{_UNFINISHED}"):
-            for path in self._directory.glob(pattern):
-                if path != self._path(valid):
-                    remove_contents(path)
+        names = sorted(path.name for path in self._directory.iterdir())
+        valid = max((int(match[1]) for name in names if (match := _CONTENTS.fullmatch(name))), default=0)
+        for name in names:
+            match = _OURS.fullmatch(name)
+            if match and match[1] != self._path(valid).name:
+                (self._directory / name).unlink()
         return valid
 
     def _path(self, number: int) -> Path:
-        return self._directory / f"{number:08d}{_CONTENTS}"
+        return self._directory / f"{number:08d}.mdb"
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

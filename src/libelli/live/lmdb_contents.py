@@ -8,6 +8,7 @@ nothing. What LMDB does not notice by itself is a file that was cut: reading beh
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import lmdb
@@ -24,6 +25,8 @@ from libelli.stores.engine import Run
 
 MAP_SIZE = 64 * 1024 * MIB
 """Address space for a file, not memory and not disk; it doubles when the file is about to outgrow it."""
+ROOM_SIZE = 256 * MIB
+"""A disk that has less than this is taken for full when a write fails in part: one write may touch as many pages."""
 ADVICE = (
     "remove this node's data directory, remove the node from the cluster and add it again: the others have the data;"
     " without others restore a snapshot"
@@ -46,7 +49,7 @@ _header_decoder: Decoder[Header] = Decoder(Header, name="checkpoint header")
 
 def lmdb_error(error: lmdb.Error, path: Path) -> StorageError:
     """Returns the error of our tree for one of LMDB."""
-    code = getattr(error, "code", 0)
+    code = getattr(error, "code", 0)  # those that the binding finds by itself have none
     if code in NO_ROOM or isinstance(error, lmdb.MapFullError):
         return DiskFullError(f"checkpoint {path}: {error}: free some space; writes wait until then")
     if isinstance(error, _DAMAGE):
@@ -93,6 +96,18 @@ class Contents:
             raise lmdb_error(error, path) from error
 
     @classmethod
+    def new(cls, path: Path, header: Header, *, map_size: int = MAP_SIZE) -> "Contents":
+        """Makes a file that nothing is durable in before `sync`."""
+        contents = cls(path, map_size=map_size, is_synced=False)
+        try:
+            with contents._env.begin(write=True) as txn:
+                txn.put(_HEADER_ROW, encode(header))
+        except lmdb.Error as error:
+            contents.close()
+            raise contents._write_error(error) from error
+        return contents
+
+    @classmethod
     def existing(cls, path: Path, header: Header, *, map_size: int = MAP_SIZE) -> "Contents":
         """Opens a file that must be there, whole, and ours.
 
@@ -133,15 +148,9 @@ class Contents:
         except lmdb.MapFullError:
             raise
         except lmdb.Error as error:
-            raise lmdb_error(error, self.path) from error
-
-    def write_header(self, header: Header) -> None:
-        """Says whose contents they are."""
-        try:
-            with self._env.begin(write=True) as txn:
-                txn.put(_HEADER_ROW, encode(header))
-        except lmdb.Error as error:
-            raise lmdb_error(error, self.path) from error
+            raise self._write_error(error) from error
+        with suppress(OSError):  # what was written is durable; the file only looks cut to the next start
+            self._extend()
 
     def grow(self) -> None:
         """Doubles the address space; no transaction may be open."""
@@ -166,14 +175,34 @@ class Contents:
         """Removes the file's name; open transactions keep what it holds."""
         remove_contents(self.path)
 
+    def _write_error(self, error: lmdb.Error) -> StorageError:
+        # A write that the disk took only in part is "input/output error" to LMDB, though the disk is only full.
+        if getattr(error, "code", 0) == errno.EIO and (why := self._why_no_room()):
+            return DiskFullError(f"checkpoint {self.path}: {why}: free some space; writes wait until then")
+        return lmdb_error(error, self.path)
+
+    def _why_no_room(self) -> str:
+        """Tries whether the file could grow; whatever it does to the file is undone."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                os.posix_fallocate(descriptor, size, ROOM_SIZE)
+            except OSError as error:
+                return str(error.strerror) if error.errno in NO_ROOM else ""
+            finally:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+        return ""
+
     def _check_size(self) -> None:
         """Stops at a file that was cut.
 
         A whole file may end before its last page: pages that were taken and given back in one commit are not
-        written. Only then is everything read once; behind it the end is where LMDB believes it to be.
+        written. `write` sets the end right, but not durably. So only a file that is short is read as a whole.
         """
-        whole_size = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
-        if self.path.stat().st_size >= whole_size:
+        if self.path.stat().st_size >= self._whole_size():
             return
         try:
             problems = lmdb.verify.verify(str(self.path), subdir=False)
@@ -181,7 +210,16 @@ class Contents:
             problems = [str(error)]
         if problems:
             raise DamagedError(f"checkpoint {self.path} is damaged ({problems[0]}): {ADVICE}")
-        os.truncate(self.path, whole_size)
+        self._extend()
+
+    def _whole_size(self) -> int:
+        return (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+
+    def _extend(self) -> None:
+        """Moves the end of the file to where LMDB believes it to be: reading behind it ends the process."""
+        whole_size = self._whole_size()
+        if self.path.stat().st_size < whole_size:
+            os.truncate(self.path, whole_size)
 
     def _check_header(self, header: Header) -> None:
         try:

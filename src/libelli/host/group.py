@@ -105,6 +105,7 @@ class Group:
         self.group_id = group_id
         self.collection = collection
         self.replica = replica
+        self.node = replica.status().node
         self.machine = machine
         self.options = options
         self.outbox = outbox

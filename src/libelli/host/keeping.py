@@ -129,7 +129,7 @@ class Keeping:
         group = self._group
         question = self._comparison.next()
         for node in group.replica.configuration.nodes:
-            if node != group.replica.node:
+            if node != group.node:
                 group.outbox.send_peer(node, group.group_id, question)
 
     def take_question(self, source: NodeId, question: CompareKeys) -> None:

@@ -85,6 +85,7 @@ class SimulatedClient:
         self._history = history
         self._trace = trace
         self._turn = Alarm(kernel, self._step)
+        self._wake_us = 0
         self._ends: dict[int, End | None] = {}
 
     # ── callers ───────────────────────────────────────────────────────────────────────────────────────────
@@ -142,6 +143,8 @@ class SimulatedClient:
     def _step(self) -> None:
         for effect in self.dialogue.step(self._kernel.now_ms):
             self._carry_out(effect)
+        if self._wake_us > self._kernel.now_us:
+            self._turn.advance(self._wake_us)
 
     def _carry_out(self, effect: ClientEffect) -> None:
         match effect:
@@ -158,7 +161,7 @@ class SimulatedClient:
                 if (end := self._ends.pop(connection, None)) is not None:
                     end.close(reason)
             case WakeAt(at_ms):
-                self._turn.advance(at_ms * MS)
+                self._wake_us = max(at_ms * MS, self._kernel.now_us + 1)
             case WatchBegan(watcher, revision):
                 watcher.began.append(revision)
             case WatchChanged(watcher, revision, events):

@@ -105,6 +105,9 @@ class Peers:
     # ── meeting ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _meet(self, end: "End", body: bytes, *, expected: NodeId | None) -> None:
+        if self._is_closed:
+            end.drop()
+            return
         try:
             hello = peer_hello_decoder.decode(body)
         except CodecError as error:

@@ -16,7 +16,7 @@ Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (Stanford, 2014).
 from typing import TYPE_CHECKING, Any
 
 from libelli.core.effects import Effect, Observe, SetTimer
-from libelli.core.entries import Recovered
+from libelli.core.entries import HardState, Recovered
 from libelli.core.errors import InvariantError
 from libelli.core.events import (
     Again,
@@ -99,12 +99,15 @@ class Raft:
         options: Options = Options(),  # noqa: B008 - frozen
     ) -> None:
         log, configurations, self._restart = recover_log(recovered, options)
+        hard_state = recovered.hard_state
+        if hard_state.term < log.last_term:
+            hard_state = HardState(log.last_term)  # the store was durable before the log; nothing was promised since
         self._state = State(
             node,
             timing=timing,
             options=options,
             random=random,
-            hard_state=recovered.hard_state,
+            hard_state=hard_state,
             log=log,
             configurations=configurations,
             applied=recovered.applied,

@@ -250,7 +250,8 @@ class Dialogue:
 
     def _take_effects(self) -> list[ClientEffect]:
         desk = self._desk
-        if desk.wake_ms != self._woken_ms and desk.wake_ms < NEVER_MS:
+        is_over = desk.wake_ms <= desk.now_ms  # the world has forgotten a wake-up that is over
+        if desk.wake_ms < NEVER_MS and (is_over or desk.wake_ms != self._woken_ms):
             desk.effects.append(WakeAt(desk.wake_ms))
         self._woken_ms = desk.wake_ms
         effects, desk.effects = desk.effects, []

@@ -1,0 +1,94 @@
+"""After a power cut at any moment the checkpoint is what its last acknowledged write left, or the one under way.
+
+A process writes under strace. From its calls the disk is built up again, one call after the other, and cut before
+and after each: what was synced stays, what was not stays in part (`disk.py`). Every such disk is opened.
+"""
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from libelli.core.errors import LibelliError
+from libelli.host.chunks import Rows
+from libelli.live.lmdb_checkpoint import LmdbCheckpoint
+from tests.live.powercut.disk import Disk
+from tests.live.powercut.trace import Operation, Said, record, why_no_strace
+from tests.live.powercut.workload import CLUSTER, MUTANTS, NODE, TABLE, states_of, steps_of
+
+pytestmark = pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace())
+
+
+def recorded(tmp_path: Path, *, seed: int, steps: int, mutant: str = "") -> list[Operation]:
+    root = tmp_path / "root"
+    root.mkdir()
+    arguments = [str(root / "checkpoint"), str(seed), str(steps), *([mutant] if mutant else [])]
+    command = [sys.executable, "-B", "-m", "tests.live.powercut.workload", *arguments]
+    return record(command, root, tmp_path / "calls")
+
+
+def violations(operations: list[Operation], tmp_path: Path, *, seed: int, steps: int, cuts: int) -> Iterator[str]:
+    """Yields what is wrong after each cut; `cuts` disks are thrown for each moment."""
+    dice = random.Random(seed)
+    root = str(tmp_path / "root")
+    disk = Disk(root)
+    states = states_of(steps_of(seed, steps))
+    begun = done = 0
+    for at, operation in enumerate(operations):
+        disk.begin(operation)
+        if isinstance(operation, Said):
+            word, number = operation.line.split()
+            begun, done = (int(number), done) if word == "begin" else (begun, int(number))
+        moments = [lambda: None, lambda operation=operation: disk.end(operation)]
+        for after, pass_moment in enumerate(moments):
+            pass_moment()
+            for cut in range(cuts):
+                target = tmp_path / f"cut-{at}-{after}-{cut}"
+                disk.cut(dice, target, root)
+                why = why_wrong(target / "checkpoint", states[done], states[begun])
+                if why is not None:
+                    yield f"cut {'after' if after else 'in'} call {at} ({str(operation)[:100]}), {done} done: {why}"
+                _remove(target)
+
+
+def why_wrong(path: Path, last: dict[bytes, bytes], coming: dict[bytes, bytes]) -> str | None:
+    try:
+        checkpoint = LmdbCheckpoint(path, cluster=CLUSTER, node=NODE)
+        try:
+            found = dict(checkpoint.scan(TABLE))
+            if found not in (last, coming):
+                return f"step {found.get(b'step')!r} with {len(found)} rows; expected {last.get(b'step')!r}"
+            checkpoint.write([Rows(TABLE, [(b"after the cut", b"v" * 10_000)])])
+            if dict(checkpoint.scan(TABLE)) != {**found, b"after the cut": b"v" * 10_000}:
+                return "what was written after the cut is not there"
+        finally:
+            checkpoint.close()
+    except LibelliError as error:
+        return str(error)
+    return None
+
+
+def _remove(directory: Path) -> None:
+    for path in sorted(directory.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    directory.rmdir()
+
+
+def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
+    operations = recorded(tmp_path, seed=seed, steps=12)
+    assert [str(found) for found in violations(operations, tmp_path, seed=seed, steps=12, cuts=2)] == []
+
+
+@pytest.mark.parametrize("mutant", sorted(MUTANTS))
+def test_a_checkpoint_that_forgets_a_sync_is_caught(tmp_path: Path, seed: int, mutant: str) -> None:
+    operations = recorded(tmp_path, seed=seed, steps=12, mutant=mutant)
+    assert next(violations(operations, tmp_path, seed=seed, steps=12, cuts=2), None) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("life", range(5))
+def test_many_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Path, seed: int, life: int) -> None:
+    operations = recorded(tmp_path, seed=seed + life, steps=30)
+    assert [str(found) for found in violations(operations, tmp_path, seed=seed + life, steps=30, cuts=12)] == []

@@ -14,7 +14,7 @@ from libelli.live.cluster_file import (
     write_cluster_file,
 )
 from libelli.live.configuration import load_configuration
-from libelli.live.folder import IDENTITY_NAME, mark_in_use, read_folder
+from libelli.live.folder import IDENTITY_NAME, read_folder
 from libelli.live.founding import Wish, draw_cluster_id, ensure_cluster, next_place, plan_cluster
 from libelli.live.replica_files import bundle_path, configuration_path, data_path
 

@@ -68,7 +68,7 @@ def survivor_document(survivor: "Survivor") -> Document:
         "term": survivor.term,
         "voted_term": survivor.voted_term,
         "behind_checkpoint": survivor.behind,
-        "last_write": _moment(survivor.clock_ms),
+        "written": _moment(survivor.written_s),
         "members": list(survivor.members),
     }
 
@@ -77,7 +77,7 @@ def warning_lines(found: "list[Survivor]") -> list[str]:
     """Returns what there is, what may be lost and what may appear."""
     best = found[0]
     lines = [
-        f"{each.name} ({each.path}): up to entry {each.index}, term {each.term}, last write {_moment(each.clock_ms)}"
+        f"{each.name} ({each.path}): up to entry {each.index}, term {each.term}, written {_moment(each.written_s)}"
         for each in found
     ]
     lines += [
@@ -94,7 +94,5 @@ def warning_lines(found: "list[Survivor]") -> list[str]:
     return lines
 
 
-def _moment(clock_ms: int) -> str:
-    if not clock_ms:
-        return "unknown"
-    return datetime.fromtimestamp(clock_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,10 +1,11 @@
 """`up`: a whole cluster on this machine, for trying things out and for development."""
 
+import json
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -247,7 +248,8 @@ class Watcher:
         start, log = serve_line(self._folder, place), log_path(self._folder, place)
         lines = [f"{place.name} {change.ending or 'has stopped'}; start it again with:", f"  {start}"]
         if "SIG" not in change.ending:
-            lines += [f"  {line}" for line in tail_of(log, lines=TAIL_LINES)]
+            lines += [f"  {line}" for line in reasons_in(tail_of(log, lines=TAIL_LINES))]
+            lines.append(f"  its log: {short(log)}")
         document: dict[str, object] = {
             "event": "ended",
             "name": place.name,
@@ -256,6 +258,20 @@ class Watcher:
             "log": str(log),
         }
         self._say(document, *lines, color=typer.colors.YELLOW)
+
+
+def reasons_in(lines: Sequence[str]) -> list[str]:
+    """Returns what the last lines of a replica's log say went wrong."""
+    found = []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            found.append(line)
+            continue
+        if isinstance(record, dict) and record.get("level") in ("warning", "error"):
+            found.append(f"{record.get('event', '')}: {record.get('why', '')}".rstrip(": "))
+    return found
 
 
 def leader_of(client: "Client") -> "GroupStatus | None":
@@ -277,7 +293,7 @@ def serve_line(folder: Path, place: "Place") -> str:
     """Returns the command that starts a replica by hand."""
     from libelli.live.replica_files import configuration_path
 
-    return f"{program()} serve --config {shlex.quote(str(configuration_path(folder, place)))}"
+    return f"{program()} serve --config {shlex.quote(short(configuration_path(folder, place)))}"
 
 
 def program() -> str:
@@ -285,6 +301,10 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name != "libelli":
         return f"{shlex.quote(sys.executable)} -m libelli.cli"
-    if called.is_absolute() and called.is_relative_to(Path.cwd()):
-        called = called.relative_to(Path.cwd())
-    return shlex.quote(str(called))
+    return shlex.quote(short(called))
+
+
+def short(path: Path) -> str:
+    """Returns a path as it is written from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path)

@@ -42,7 +42,7 @@ class Survivor(Struct, frozen=True):
         term: of that entry.
         voted_term: the last term that it took part in; a later one than `term` means that entries may be missing.
         behind: entries in its log that are not in its checkpoint; which of them were committed is not known here.
-        clock_ms: when the last write that it holds was made, in milliseconds since 1970, by its leader's clock.
+        written_s: when its log was last written, in seconds since 1970, by the clock of its machine.
         members: names of all members as far as it knows.
     """
 
@@ -54,7 +54,7 @@ class Survivor(Struct, frozen=True):
     term: Term
     voted_term: Term
     behind: int
-    clock_ms: int
+    written_s: float
     members: tuple[str, ...]
 
 
@@ -86,6 +86,7 @@ def recover_cluster(survivor: Survivor, folder: Path, wish: Wish) -> Seeded:
 
 
 def _examine(path: Path) -> Survivor:
+    written_s = max((file.stat().st_mtime for file in (path / LOG_NAME).glob("*.seg")), default=0.0)
     with _Opened(path) as opened:
         machine = opened.machine
         return Survivor(
@@ -97,7 +98,7 @@ def _examine(path: Path) -> Survivor:
             term=machine.applied_term,
             voted_term=opened.log.hard_state.term,
             behind=opened.behind,
-            clock_ms=machine.clock_ms,
+            written_s=written_s,
             members=tuple(member.name for member in machine.configuration),
         )
 

@@ -10,10 +10,11 @@ from typing import BinaryIO
 from libelli.core.errors import StorageError
 from libelli.core.ids import DEFAULT_GROUP
 from libelli.core.limits import MIB
-from libelli.host.machine import Position
-from libelli.host.snapshots import GroupSnapshot, SnapshotHeader, SnapshotReader
+from libelli.host.machine import META, Position, read_position
+from libelli.host.snapshots import SnapshotHeader, SnapshotReader
 from libelli.live.founding import Wish
 from libelli.live.seeding import RowsOfGroup, Seeded, refuse_used, seed_cluster
+from libelli.stores.memory import MemoryCheckpoint
 
 PIECE_SIZE = MIB
 
@@ -32,9 +33,7 @@ def restore(path: Path, folder: Path, wish: Wish) -> Seeded:
         StorageError: it cannot be read, or the new folders not written.
     """
     refuse_used(folder)
-    group = _default_group(verify(path))
-    # the clock stands in rows that are left out; the new cluster's goes on from its own first leader's
-    position = Position(group.index, group.term, 0, group.configuration)
+    position = _position(path)
     with _opened(path) as file:
         reader = SnapshotReader(_pieces(file))
         return seed_cluster(folder, wish, position=position, rows=_rows(reader))
@@ -54,6 +53,23 @@ def verify(path: Path) -> SnapshotHeader:
     return reader.header
 
 
+def _position(path: Path) -> Position:
+    """Returns how far the snapshot is, after reading all of it.
+
+    Raises:
+        DamagedError: it is not a whole snapshot.
+        StorageError: it cannot be read, or holds no strong collection.
+    """
+    tables = MemoryCheckpoint()
+    with _opened(path) as file:
+        for group, runs in _rows(SnapshotReader(_pieces(file))):
+            tables.write([run for run in runs if group == DEFAULT_GROUP and run.table == META])
+    position = read_position(tables)
+    if not position.index:
+        raise StorageError(f"{path} holds no strong collection: it was written by software that is newer than this")
+    return position
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
@@ -69,10 +85,3 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 def _rows(reader: SnapshotReader) -> Iterator[RowsOfGroup]:
     for block in reader.rows():
         yield block.group, block.runs
-
-
-def _default_group(header: SnapshotHeader) -> GroupSnapshot:
-    for group in header.groups:
-        if group.group == DEFAULT_GROUP:
-            return group
-    raise StorageError("the snapshot holds no strong collection: it was written by software that is newer than this")

@@ -111,6 +111,8 @@ class Progress:
             self.next_index = max(self.next_index, Index(match + 1))
         elif self.state is ProgressState.PROBE or self.match >= self.offered:
             self._become(ProgressState.REPLICATE)
+        else:
+            self.next_index = max(self.next_index, Index(match + 1))  # a late word from before the offer
         return True
 
     def rejected(self, rejected_index: Index, *, agree_index: Index) -> bool:

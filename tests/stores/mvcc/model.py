@@ -68,12 +68,12 @@ class Model:
         return [self._apply(command, no_space) for command in commands]
 
     def _apply(self, command: Command, no_space: bool) -> Answer:
+        if no_space and takes_space(command):
+            return Failed(Code.NO_SPACE, "")
+        if not makes_sense(command):
+            return Failed(Code.INVALID, "")
         trial = replace(self, keys=dict(self.keys), leases=dict(self.leases), changes=[])
         try:
-            if no_space and takes_space(command):
-                raise RefusedByModel(Code.NO_SPACE)
-            if not makes_sense(command):
-                raise RefusedByModel(Code.INVALID)
             answer = trial._run(command)
         except RefusedByModel as refusal:
             return Failed(refusal.code, "")

@@ -80,7 +80,11 @@ class Lookups:
     def item(self, found: Found, *, keys_only: bool = False) -> KeyValue:
         """Returns what clients see of a key."""
         key, pointer, create, version, lease, _ = found
-        value = b"" if keys_only else self.record(pointer)[RECORD_SIZE + len(key) :]
+        if keys_only:
+            value = b""
+        else:
+            record = self._get(REVISIONS, pointer) or self.record(pointer)
+            value = record[RECORD_SIZE + len(key) :]
         return KeyValue(key, value, create, revision_of(pointer), version, lease)
 
     def _range_now(self, key: bytes, end: bytes, reverse: bool) -> Iterator[Found]:

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from libelli.core import Code, Refused
 from libelli.core.limits import RANGE_ANSWER_SIZE_MAX
-from libelli.stores.mvcc.commands import FROM_KEY, Range, RangeDone, SortOrder, SortTarget
+from libelli.stores.mvcc.commands import FROM_KEY, KeyValue, Range, RangeDone, SortOrder, SortTarget
 from libelli.stores.mvcc.lookups import Found, Lookups
 from libelli.stores.mvcc.tables import RECORD_SIZE, revision_of
 from libelli.stores.mvcc.totals import Totals
@@ -72,12 +72,25 @@ class Ranges:
         Raises:
             Refused: there is room for none of what was found.
         """
+        if not command.end and command.revision <= 0 and not (command.count_only or _has_filter(command)):
+            found = self._lookups.now(command.key)
+            if found is None:
+                return RangeDone(self._writer.revision, 0, False, ())
+            if found[5] <= self.left_bytes:  # the hottest read there is
+                self.left_bytes -= found[5]
+                item = self._lookups.item(found, keys_only=command.keys_only)
+                return RangeDone(self._writer.revision, 1, False, (item,))
         kept, count, more = self._select(command)
         if more and not kept and not may_be_empty:
             raise self._full()
-        items = tuple(self._lookups.item(each, keys_only=command.keys_only) for each in kept)
-        self.left_bytes -= sum(_cost(each, keys_only=command.keys_only) for each in kept)
-        return RangeDone(self._writer.revision, count, more, items)
+        return RangeDone(self._writer.revision, count, more, self._items(kept, keys_only=command.keys_only))
+
+    def _items(self, kept: list[Found], *, keys_only: bool) -> tuple[KeyValue, ...]:
+        if keys_only:
+            self.left_bytes -= sum(RECORD_SIZE + len(each[0]) for each in kept)
+            return tuple([self._lookups.item(each, keys_only=True) for each in kept])
+        self.left_bytes -= sum([each[5] for each in kept])
+        return tuple([self._lookups.item(each) for each in kept])
 
     def _full(self) -> Refused:
         message = (
@@ -104,15 +117,15 @@ class Ranges:
 
     def _take(self, command: Range, found: Iterator[Found]) -> Selected:
         """Takes keys as they come, until there are enough."""
-        passes = _filter(command)
-        limit, left_bytes = command.limit, self.left_bytes
+        passes = _filter(command) if _has_filter(command) else None
+        limit, left_bytes, keys_only = command.limit, self.left_bytes, command.keys_only
         kept: list[Found] = []
         count = 0
         for each in found:
             count += 1
             if passes is not None and not passes(each):
                 continue
-            left_bytes -= _cost(each, keys_only=command.keys_only)
+            left_bytes -= RECORD_SIZE + len(each[0]) if keys_only else each[5]
             if left_bytes < 0 or 0 < limit == len(kept):
                 return kept, count, True
             kept.append(each)
@@ -120,7 +133,7 @@ class Ranges:
 
     def _sort(self, command: Range, found: Iterator[Found]) -> Selected:
         """Takes the first keys in another order than that of the keys (C3); equals stand in key order."""
-        passes = _filter(command)
+        passes = _filter(command) if _has_filter(command) else None
         value_of = self._sort_value(command.target)
         best: list[tuple[int | bytes, int, Found]] = []
         count = passed = size = 0
@@ -129,7 +142,9 @@ class Ranges:
             if passes is not None and not passes(each):
                 continue
             passed += 1
-            cost = _cost(each, keys_only=command.keys_only and command.target is not SortTarget.VALUE)
+            # a value that is sorted by is held until then, also when only the key is asked for
+            keys_only = command.keys_only and command.target is not SortTarget.VALUE
+            cost = RECORD_SIZE + len(each[0]) if keys_only else each[5]
             best.append((value_of(each), cost, each))
             size += cost
             if size > 2 * RANGE_ANSWER_SIZE_MAX or 0 < 2 * command.limit + _SPARE < len(best):
@@ -163,17 +178,19 @@ class Ranges:
         return kept, size
 
 
-def _cost(found: Found, *, keys_only: bool) -> int:
-    """Returns about how many bytes a key takes in an answer."""
-    return RECORD_SIZE + len(found[0]) if keys_only else found[5]
+def _has_filter(command: Range) -> bool:
+    return bool(
+        command.min_mod_revision
+        or command.max_mod_revision
+        or command.min_create_revision
+        or command.max_create_revision
+    )
 
 
-def _filter(command: Range) -> Callable[[Found], bool] | None:
-    """Returns what tells whether a key is wanted by its revisions (C3), or None when all are."""
+def _filter(command: Range) -> Callable[[Found], bool]:
+    """Returns what tells whether a key is wanted by its revisions (C3)."""
     min_mod, max_mod = command.min_mod_revision, command.max_mod_revision
     min_create, max_create = command.min_create_revision, command.max_create_revision
-    if not (min_mod or max_mod or min_create or max_create):
-        return None
 
     def passes(found: Found) -> bool:
         mod, create = revision_of(found[1]), found[2]

@@ -113,7 +113,10 @@ class Store:
     def read(self, commands: Sequence[Command]) -> list[Answer]:
         """Answers commands that change nothing; others are refused."""
         self._ranges.left_bytes = RANGE_ANSWER_SIZE_MAX
-        return [self._answer(command) if only_reads(command) else _not_a_read(command) for command in commands]
+        return [
+            self._answer(command) if type(command) is Range or only_reads(command) else _not_a_read(command)
+            for command in commands
+        ]
 
     def _answer(self, command: Command) -> Answer:
         kind = type(command)
@@ -146,7 +149,8 @@ class Store:
         return PutDone(self._writer.close())
 
     def _range(self, command: Range) -> RangeDone:
-        self._ranges.check_revision(command.revision)
+        if command.revision > 0:
+            self._ranges.check_revision(command.revision)
         return self._ranges.answer(command)
 
     def _delete(self, command: DeleteRange) -> DeleteDone:

@@ -69,13 +69,13 @@ def _operations(transaction: Transaction) -> Iterator[Operation]:
 def _check_key(key: bytes) -> None:
     if not key:
         raise Refused("the key is empty: name one of at least one byte", code=Code.INVALID)
-    _check_size("a key", key, KEY_SIZE_MAX)
+    if len(key) > KEY_SIZE_MAX:
+        raise _too_large("a key", key, KEY_SIZE_MAX)
 
 
-def _check_size(what: str, data: bytes, size_max: int) -> None:
-    if len(data) > size_max:
-        message = f"{what} of {len(data):,} bytes; the limit is {size_max:,}: put what is larger into several keys"
-        raise Refused(message, code=Code.TOO_LARGE)
+def _too_large(what: str, data: bytes, size_max: int) -> Refused:
+    message = f"{what} of {len(data):,} bytes; the limit is {size_max:,}: put what is larger into several keys"
+    return Refused(message, code=Code.TOO_LARGE)
 
 
 def _check_lease(lease: int) -> None:
@@ -85,7 +85,8 @@ def _check_lease(lease: int) -> None:
 
 def _check_put(put: Put) -> None:
     _check_key(put.key)
-    _check_size("a value", put.value, VALUE_SIZE_MAX)
+    if len(put.value) > VALUE_SIZE_MAX:
+        raise _too_large("a value", put.value, VALUE_SIZE_MAX)
     _check_lease(put.lease)
     if put.keep_value and put.value:
         raise Refused("a put that keeps the value brings a value: leave one of them out", code=Code.INVALID)
@@ -95,7 +96,8 @@ def _check_put(put: Put) -> None:
 
 def _check_range(command: Range | DeleteRange | Compare) -> None:
     _check_key(command.key)
-    _check_size("the end of a range", command.end, KEY_SIZE_MAX)
+    if len(command.end) > KEY_SIZE_MAX:
+        raise _too_large("the end of a range", command.end, KEY_SIZE_MAX)
 
 
 def _check_grant(grant: LeaseGrant) -> None:

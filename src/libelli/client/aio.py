@@ -6,6 +6,7 @@ way at once (`submit`, `pipeline`, or many tasks) is served many times faster th
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from random import Random
 from typing import BinaryIO, Self, TypeVar
 
@@ -417,19 +418,23 @@ class AsyncClient:
         `timeout_ms` is for each part. After an error the file holds a beginning, which is of no use.
         """
         loop, size = asyncio.get_running_loop(), 0
-        transfer, cursor, whom = 0, b"", AtLeader(self._collection)  # type: int, bytes, Whom
+        async for part in self.snapshot_parts(timeout_ms=timeout_ms):
+            await loop.run_in_executor(None, file.write, part)
+            size += len(part)
+        return size
+
+    async def snapshot_parts(self, *, timeout_ms: int | None = None) -> AsyncIterator[bytes]:
+        """Yields a consistent copy of everything, part by part; joined they are a snapshot file."""
+        whom: Whom = AtLeader(self._collection)
+        part = SnapshotPart(0, 0, b"", b"")
         while True:
-
-            def build(call: int, transfer: int = transfer, cursor: bytes = cursor) -> ReadSnapshot:
-                return ReadSnapshot(call, transfer, cursor)
-
+            build = partial(_read_snapshot, transfer=part.transfer, cursor=part.cursor)
             told = await self._ask(build, whom, timeout_ms)
             part = _expect(told, SnapshotPart)
-            await loop.run_in_executor(None, file.write, part.data)
-            size += len(part.data)
+            yield part.data
             if not part.cursor:
-                return size
-            transfer, cursor, whom = part.transfer, part.cursor, AtConnection(told.connection)
+                return
+            whom = AtConnection(told.connection)
 
     async def digest(
         self,
@@ -477,6 +482,10 @@ class AsyncClient:
         member = find_member(await self.members(timeout_ms=timeout_ms), wanted)
         await self._change(action, member, timeout_ms)
         return member
+
+
+def _read_snapshot(call: int, *, transfer: int, cursor: bytes) -> ReadSnapshot:
+    return ReadSnapshot(call, transfer, cursor)
 
 
 def _expect(told: Told, kind: type[R]) -> R:

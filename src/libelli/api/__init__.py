@@ -1,0 +1,1 @@
+"""Doors of a node beside its native sessions, for programs in other languages."""

@@ -43,3 +43,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 .venv/bin/python -W ignore -m pip install --quiet --use-pep517 --require-hashes --only-binary :all: --no-binary pysyncobj -r requirements.lock
 # The build backend is in the lock, so no second, unpinned environment is made for it.
 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+
+# Tests of power cuts record system calls; without strace they are skipped and name it.
+if ! command -v strace >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace; } ||
+        printf 'setup: strace could not be installed; tests of power cuts will be skipped\n' >&2
+fi

@@ -36,7 +36,7 @@ def steps_of(seed: int, count: int) -> list[Step]:
     dice = random.Random(seed)
     steps = []
     for number in range(count):
-        is_install = dice.random() < 0.15
+        is_install = number == count // 2 or dice.random() < 0.15
         rows: dict[bytes, bytes | None] = {b"step": b"%d" % number}
         for key in dice.sample(KEYS, dice.choice((1, 5, 40))):
             is_deleted = not is_install and dice.random() < 0.3

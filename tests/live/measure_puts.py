@@ -7,10 +7,12 @@ expensive functions are printed; its times are then not those of a node.
 
 import argparse
 import asyncio
+import os
 import pstats
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -21,7 +23,7 @@ from libelli.core.ids import DEFAULT_COLLECTION, Sequence
 from libelli.live.addresses import parse_address
 from libelli.live.certificates import CertificatePaths, client_context
 from libelli.stores.mvcc.commands import Put
-from tests.live.cluster import Cluster
+from tests.live.cluster import Cluster, NodeProcess
 
 VALUE = bytes(128)
 PREPARED = 64
@@ -87,6 +89,17 @@ class Load(asyncio.Protocol):
             self.write(encode(calls))
 
 
+def cpu_seconds(node: NodeProcess) -> float:
+    """Returns what a node's process has used of the processors."""
+    assert node.process is not None
+    fields = Path(f"/proc/{node.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _same(load: Load) -> Load:
+    return load
+
+
 async def drive(address: str, bundle: Path, arguments: argparse.Namespace) -> tuple[float, list[float]]:
     target = parse_address(address)
     context = client_context(CertificatePaths.of(bundle))
@@ -94,10 +107,9 @@ async def drive(address: str, bundle: Path, arguments: argparse.Namespace) -> tu
     frames = max(1, arguments.puts // arguments.frame // arguments.sessions)
     loads = []
     for number in range(arguments.sessions):
-        make = Load(number=number, size=arguments.frame, window=arguments.window, count=frames, keys=arguments.keys)
-        _, load = await loop.create_connection(
-            lambda make=make: make, target.host, target.port, ssl=context, server_hostname=target.host
-        )
+        load = Load(number=number, size=arguments.frame, window=arguments.window, count=frames, keys=arguments.keys)
+        make = partial(_same, load)
+        await loop.create_connection(make, target.host, target.port, ssl=context, server_hostname=target.host)
         loads.append(load)
     await asyncio.gather(*(load.opened for load in loads))
     began = time.perf_counter()
@@ -121,10 +133,11 @@ def main() -> None:
     }.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--timing", default="lan")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        options = {"log_level": "warning", "segment_bytes": 64 << 20}
+        options = {"log_level": "warning", "segment_bytes": 64 << 20, "timing": arguments.timing}
         with Cluster(Path(folder), arguments.nodes, options=options) as cluster:
             measure(cluster, arguments)
 
@@ -135,8 +148,19 @@ def measure(cluster: Cluster, arguments: argparse.Namespace) -> None:
             node.environment["LIBELLI_TEST_PROFILE"] = str(node.folder / "profile")
     cluster.found()
     leader = cluster.wait_leader()
+    before = {number: cpu_seconds(node) for number, node in cluster.nodes.items()}
+    own = time.process_time()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         rate, latencies = runner.run(drive(cluster.nodes[leader].client, cluster.client_bundle, arguments))
+    for node in cluster.nodes.values():
+        sys.stdout.write("".join(f"{node.name}: {line}\n" for line in node.output().splitlines()[:20]))
+    own = time.process_time() - own
+    puts = len(latencies) * arguments.frame
+    spent = [
+        f"{node.name}{'*' if number == leader else ''} {(cpu_seconds(node) - before[number]) / puts * 1e6:.1f}"
+        for number, node in cluster.nodes.items()
+    ]
+    sys.stdout.write(f"processor time a put, in µs: {', '.join(spent)}, generator {own / puts * 1e6:.1f}\n")
     p50, p99 = (latencies[len(latencies) * q // 100] * 1000 for q in (50, 99))
     out = sys.stdout
     out.write(

@@ -52,6 +52,8 @@ from libelli.live.writer import Back, Broken, Completion, Written
 EXIT_OK = 0
 EXIT_STORAGE = 6
 EXIT_DEFECT = 70
+SLOW_TURN_MS = 100
+"""A turn that takes longer is logged: peers hear nothing meanwhile, and soon take a silent node for a dead one."""
 HOUSEKEEPING_S = 1.0
 """How often certificates and disks are looked at."""
 
@@ -82,6 +84,8 @@ class Server:
         self.clients = Clients(node, wake=self.wake, certificates=certificates)
         self.peers = Peers(node, identity=node.identity, wake=self.wake, certificates=certificates, random=random)
         self.leader_changes = 0
+        self.longest_turn_ms = 0
+        """Since somebody set it to 0."""
         self._leaders: dict[GroupId, NodeId] = {}
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Ending] = self._loop.create_future()
@@ -168,6 +172,10 @@ class Server:
             self._break(error)
             return
         self._carry_out_all(effects)
+        took_ms = self.now_ms() - now_ms
+        self.longest_turn_ms = max(self.longest_turn_ms, took_ms)
+        if took_ms > SLOW_TURN_MS:
+            _log.warning("slow turn", extra=fields(took_ms=took_ms, effects=len(effects)))
         self._arm(now_ms)
         if self.is_stopping and not self.handed_over.done() and not self._has_office():
             self.handed_over.set_result(None)

@@ -389,6 +389,7 @@ class AsyncClient:
             client_address=client_address,
             grpc_address=grpc_address,
         )
+        await self.members(timeout_ms=timeout_ms)  # a leader that has just been elected changes no members yet
         done = await self._change(ADD, member, timeout_ms)
         added = _added_decoder.decode(done.answers)
         if len(added) != 1:

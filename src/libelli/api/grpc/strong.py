@@ -118,6 +118,8 @@ class Strong(StrongServicer):
         finally:
             reader.cancel()
             await asyncio.wait((reader,))
+            if not reader.cancelled():
+                reader.exception()  # was told already, or nobody is there to be told
             for each in chain.from_iterable(begun):
                 _abandon(each)
 

@@ -101,6 +101,7 @@ def on_heartbeat(state: State, source: NodeId, message: Heartbeat) -> None:
     """There is a leader. The answer claims nothing about the log, so it need not wait for the disk."""
     if follow(state, source, message.term):
         learn_commit(state, message.commit)
-        state.send(source, HeartbeatReply(state.term, message.round))
+        is_unsure = state.matched < min(message.commit, state.log.last_index)
+        state.send(source, HeartbeatReply(state.term, message.round, is_unsure))
     else:
         state.send(source, HeartbeatReply(state.term, 0))

@@ -155,12 +155,20 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=9):
 
 
 class HeartbeatReply(Struct, frozen=True, array_like=True, tag=10):
-    """The sender's term when it heard `round`; claims nothing about its log."""
+    """The sender's term when it heard `round`; claims nothing about its log.
+
+    Attributes:
+        term: the sender's.
+        round: the one that is answered.
+        is_unsure: more is committed than the sender knows its log to share with the leader's: it was restarted,
+            and wants to be shown where they agree.
+    """
 
     promises_durability: ClassVar[bool] = False
 
     term: Term
     round: int
+    is_unsure: bool = False
 
 
 class SnapshotOffer(Struct, frozen=True, array_like=True, tag=11):

@@ -9,6 +9,7 @@ from libelli.core.ids import NodeId, Waiter
 from libelli.protocols.raft import quorum
 from libelli.protocols.raft.messages import Heartbeat, HeartbeatReply
 from libelli.protocols.raft.options import ReadMode
+from libelli.protocols.raft.replication import show_agreement
 from libelli.protocols.raft.state import Leading, State
 
 
@@ -60,6 +61,8 @@ def on_heartbeat_reply(state: State, leading: Leading, source: NodeId, message: 
         lost_ticks=timing.election_max_ticks,
         snapshot_ticks=timing.election_max_ticks,
     )
+    if message.is_unsure:
+        show_agreement(state, source, progress)
     if message.round > progress.round:
         progress.round = message.round
         confirm_rounds(state, leading)

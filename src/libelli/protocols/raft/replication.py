@@ -108,6 +108,18 @@ def build(state: State, first: Index, size_max: int) -> tuple[AppendEntries, Ind
     return message, last, log.size(after=previous, last=last)
 
 
+def show_agreement(state: State, node: NodeId, progress: Progress) -> None:
+    """Tells a follower that was restarted how far its log is ours.
+
+    It would apply nothing until the next entry comes.
+    """
+    previous = progress.match
+    is_idle = progress.state is ProgressState.REPLICATE and not progress.inflight_messages
+    if is_idle and previous >= state.log.start_index:
+        state.send(node, AppendEntries(state.term, previous, state.log.term_at(previous), state.commit, ()))
+        progress.commit_told = state.commit
+
+
 def offer_snapshot(state: State, node: NodeId, progress: Progress) -> None:
     """What the follower needs is gone from the log: it shall fetch the store's state (§5)."""
     log = state.log

@@ -14,7 +14,7 @@ from libelli.live.cluster_file import (
     write_cluster_file,
 )
 from libelli.live.configuration import load_configuration
-from libelli.live.folder import IDENTITY_NAME, read_folder
+from libelli.live.folder import IDENTITY_NAME, mark_in_use, read_folder
 from libelli.live.founding import Wish, draw_cluster_id, ensure_cluster, next_place, plan_cluster
 from libelli.live.replica_files import bundle_path, configuration_path, data_path
 
@@ -61,10 +61,7 @@ def test_data_without_the_clusters_file_is_not_founded_over(tmp_path: Path) -> N
     data = data_path(tmp_path, content.members[0])
     folder = read_folder(data)
     assert folder is not None
-    write_folder(
-        data,
-        type(folder)(**{name: getattr(folder, name) for name in folder.__struct_fields__} | {"stage": Stage.IN_USE}),
-    )
+    mark_in_use(data, folder)
     path.unlink()
     with pytest.raises(ConfigurationError, match="put that back from a copy"):
         ensure_cluster(tmp_path, PLAIN)

@@ -12,6 +12,7 @@ Modules of commands import what they need inside their functions: `libelli --hel
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import typer
@@ -84,6 +85,11 @@ def _application() -> typer.Typer:
 application = _application()
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(application)
+
+
 def run(arguments: Sequence[str] | None = None, *, invocation: Invocation | None = None) -> int:
     """Runs `libelli` and returns its exit code.
 
@@ -92,7 +98,7 @@ def run(arguments: Sequence[str] | None = None, *, invocation: Invocation | None
         invocation: how it reaches a cluster; None: for real.
     """
     invocation = invocation or Invocation(connect=connection.connect, environment=os.environ)
-    command = typer.main.get_command(application)
+    command = _command()
     try:
         code = command.main(args=arguments, prog_name="libelli", standalone_mode=False, obj=invocation)
     except typer.Abort:

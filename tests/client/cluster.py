@@ -82,6 +82,7 @@ class FakeCluster:
         self.applied: list[Command] = []
         self.frames: list[tuple[int, int]] = []
         self.sessions: dict[int, dict[int, bytes]] = {}
+        self.opened = 0
         self.items: dict[bytes, KeyValue] = {}
         self.history: list[WatchEvent] = []
         self.revision = 1
@@ -123,7 +124,8 @@ class FakeCluster:
                 code = Code.NOT_LEADER if self.leader else Code.NO_LEADER
                 return [Refusal(call.call, code, f"node {self.leader} leads", NodeId(self.leader))]
             case OpenSession(number):
-                session = SessionId(len(self.sessions) + 100)
+                self.opened += 1
+                session = SessionId(self.opened)
                 self.sessions[session] = {}
                 return [SessionOpened(number, session)]
             case Write():

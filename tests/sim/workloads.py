@@ -97,9 +97,7 @@ class Load:
             command = Transaction((compare,), (Put(key, self.value()),), ())
         else:
             command = Put(key, self.value())
-        operation = self.client.submit(
-            command, then=self._ended, timeout_ms=self.timeout_ms, consistency=consistency
-        )
+        operation = self.client.submit(command, then=self._ended, timeout_ms=self.timeout_ms, consistency=consistency)
         if consistency is Consistency.SERIALIZABLE:
             operation.client += " serializable"
         self.operations.append(operation)

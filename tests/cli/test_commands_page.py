@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from libelli.cli.exits import ExitCode
-from scripts.commands_page import PAGE, leaves, page
 from tests.cli.commands import Shell
+from tests.cli.commands_page import PAGE, leaves, page
 from tests.tidy.sources import ROOT
 
 DOCUMENTS = ("README.md", "DESIGN.md", "SECURITY.md", "CONTRIBUTING.md", "docs/runbook.md", "docs/commands.md")
@@ -14,7 +14,7 @@ INVOCATION = re.compile(r"\blibelli ((?:[a-z-]+ )*[a-z-]+)((?: (?:--?[a-zA-Z-]+|
 
 def test_the_commands_are_described_as_the_program_describes_them() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(text), "run: .venv/bin/python scripts/commands_page.py"
+    assert text == page(text), "run: .venv/bin/python -m tests.cli.commands_page"
 
 
 def test_the_table_of_exit_codes_is_complete() -> None:

@@ -32,6 +32,14 @@ class RevocationReason(StrEnum):
     PRIVILEGE_WITHDRAWN = "privilege-withdrawn"
 
 
+class Beginning(StrEnum):
+    """What an empty data folder is the beginning of (`folder.Beginning`)."""
+
+    REFUSED = "refused"
+    FOUND = "found"
+    JOIN = "join"
+
+
 class SortBy(StrEnum):
     """What a range is sorted by (`commands.SortTarget`)."""
 

@@ -10,12 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from libelli.cli.choices import Beginning
 from libelli.cli.settings import OUTPUT_OPTIONS, Settings, command
-from libelli.cli.usage import UsageError
 
 commands = typer.Typer()
-
-Text = Annotated[str | None, typer.Option()]
 
 
 def _option(name: str, help_text: str, *, metavar: str | None = None) -> Any:
@@ -29,8 +27,10 @@ def serve(
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Its configuration (TOML).", dir_okay=False)
     ] = None,
-    found: Annotated[bool, typer.Option("--found", help="The data folder is new: begin a cluster in it.")] = False,
-    join: Annotated[bool, typer.Option("--join", help="The data folder is new: join a cluster.")] = False,
+    begin: Annotated[
+        Beginning | None,
+        typer.Option("--begin", help="An empty data folder begins a new cluster, or joins one. (default: refused)"),
+    ] = None,
     name: Annotated[str | None, _option("name", "What its certificate calls it.")] = None,
     cluster_id: Annotated[str | None, _option("cluster-id", "32 hexadecimal digits, the same on all nodes.")] = None,
     data: Annotated[Path | None, _option("data", "The data folder.", metavar="DIR")] = None,
@@ -38,6 +38,7 @@ def serve(
     plain: Annotated[bool | None, typer.Option("--plain", help="No TLS; only on loopback addresses.")] = None,
     listen_peer: Annotated[str | None, _option("listen-peer", "Where it listens for nodes.")] = None,
     listen_client: Annotated[str | None, _option("listen-client", "Where it listens for clients.")] = None,
+    listen_grpc: Annotated[str | None, _option("listen-grpc", "Where it listens for gRPC.")] = None,
     listen_metrics: Annotated[str | None, _option("listen-metrics", "Where /livez, /readyz, /metrics are.")] = None,
     timing: Annotated[str | None, _option("timing", "lan, regions or wan; the same on all nodes.")] = None,
     read_mode: Annotated[str | None, _option("read-mode", "round or lease.")] = None,
@@ -59,13 +60,10 @@ def serve(
 
     Options stand in a file (--config), over it in the environment (LIBELLI_QUOTA_BYTES=…), over it here.
     """
-    flags = {key: value for key, value in locals().items() if key not in ("settings", "config", "found", "join")}
-    if found and join:
-        raise UsageError("--found and --join contradict each other: a node begins a cluster or joins one")
+    flags = {key: value for key, value in locals().items() if key not in ("settings", "config")}
     from libelli.live.configuration import load_configuration
     from libelli.live.process import serve as run
 
-    flags["begin"] = "found" if found else "join" if join else None
     configuration = load_configuration(config, environment=os.environ, flags=flags)
     code = run(configuration)
     if code:

@@ -10,23 +10,27 @@
     META        name     ─► totals
 
     pointer   revision u64, sub u32 (its place among the changes of that revision); order of bytes is order of time
-    head      create, version, depth, lease, size of the last record; then a stack of pointers
+    head      create, version, shape, lease, size of the last record; then a stack of pointers
     record    previous, jump, size of the previous record, create, version, lease, size of key; key; value
     lease key lease, key
 
-The records of a key form a chain, newest first. The newest has a depth: how many records of the key came
-before it, plus one. A record at depth d points to the one at d - 1 (*previous*) and to the one at d with its
-lowest bit cleared (*jump*), so the record that was current at an old revision is a logarithm of steps away,
-and no table needs a row for every (key, revision). The head's stack holds what the next jumps need: the
-pointers at d, d with one bit cleared, with two bits cleared, … down to 0 (NOWHERE), newest last::
+The records of a key form a chain, newest first: each points to the one before (*previous*) and to one further
+back (*jump*), so that the record that was current at an old revision is a logarithm of steps away, and no table
+needs a row for every (key, revision). A chain is cut into blocks of 1, 3, 7, 15, … records, small ones newest, and
+only the two newest may be of one size. A new record is a block of its own, with a jump to the one before it;
+but when two blocks of one size stand at the end, it joins both to one block, and jumps over them::
 
-    depth      1 ◄─ 2 ◄─ 3 ◄─ 4 ◄─ 5 ◄─ 6 ◄─ 7          stack of 7: [–, 4, 6, 7]
-    jump to    –    –    2    –    4    4    6
+    records    1 ◄─ 2 ◄─ 3 ◄─ 4 ◄─ 5 ◄─ 6 ◄─ 7 ◄─ 8        blocks     1 · 1 1 · 3 · 3 1 · 3 1 1 · 3 3 · 7 · 7 1
+    jump to    –    1    –    3    4    3    –    7         stack of 8  [–, 7, 8]
+
+The head's stack has the newest record of each block, above NOWHERE. Its shape says how large they are: bit k
+stands for a block of 2**k - 1 records, bit 0 for another one of the smallest size there is.
 
 A pointer into compacted history is left where it is; nobody who may read needs to follow it. A key that begins
 a new life goes on with the chain of the old one while its deletion is younger than the last compaction, and
 begins a chain otherwise: so what is written never depends on how far a replica has come with freeing.
 
+Source: Myers, "An applicative random-access stack", Information Processing Letters 17, 1983.
 Differs: etcd keeps an index of all keys and their revisions in memory; here nothing grows with the data.
 """
 
@@ -84,11 +88,15 @@ def unpack_lease(row: bytes) -> int:
     return int.from_bytes(row[:LEASE_SIZE], "big", signed=True)
 
 
-def link(head: bytes, depth: int, pointer: bytes) -> tuple[bytes, bytes, bytes]:
-    """Returns previous, jump and the new stack for a record at `pointer` on top of `head`, which has `depth`."""
+def link(head: bytes, shape: int, pointer: bytes) -> tuple[bytes, bytes, int, bytes]:
+    """Returns previous, jump, the new shape and the new stack for a record at `pointer` on top of `head`."""
     kept = head[HEAD_SIZE:]
-    if depth & 1:
-        # a carry: as many pointers go as the depth has ones at its end
-        ones = (depth ^ (depth + 1)).bit_length() - 1
-        kept = kept[: -POINTER_SIZE * ones]
-    return head[-POINTER_SIZE:], kept[-POINTER_SIZE:], kept + pointer
+    if shape & 1:
+        kept = kept[: -2 * POINTER_SIZE]
+        shape -= 1
+        block = shape & -shape
+        shape ^= block
+        shape |= 1 if shape & 2 * block else 2 * block
+    else:
+        shape |= 1 if shape & 2 else 2
+    return head[-POINTER_SIZE:], kept[-POINTER_SIZE:], shape, kept + pointer

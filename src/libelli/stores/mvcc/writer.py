@@ -65,17 +65,13 @@ class Writer:
         head = self._get(KEYS, key)
         if head is None:
             head = self._begin_life(key, revision)
-        create, version, depth, old_lease, size = unpack_head(head)
+        create, version, shape, old_lease, size = unpack_head(head)
         pointer = pack_pointer(revision, self.count)
-        if depth & 1:
-            previous, jump, stack = link(head, depth, pointer)
-        else:  # as link() would: in half of all puts, the hottest path there is
-            previous = jump = head[-POINTER_SIZE:]
-            stack = head[HEAD_SIZE:] + pointer
+        previous, jump, shape, stack = link(head, shape, pointer)
         record = pack_record(previous, jump, size, create, version + 1, lease, len(key)) + key + value
         size = len(record)
         self._put(REVISIONS, pointer, record)
-        self._put(KEYS, key, pack_head(create, version + 1, depth + 1, lease, size) + stack)
+        self._put(KEYS, key, pack_head(create, version + 1, shape, lease, size) + stack)
         self.count += 1
         totals.size_bytes += size
         if lease != old_lease:
@@ -89,13 +85,13 @@ class Writer:
         if head is None:
             raise InvariantError(f"key {key[:64]!r} was to be deleted and does not exist")
         totals = self._totals
-        _, _, depth, lease, size = unpack_head(head)
+        _, _, shape, lease, size = unpack_head(head)
         pointer = pack_pointer(totals.revision + 1, self.count)
-        previous, jump, stack = link(head, depth, pointer)
+        previous, jump, shape, stack = link(head, shape, pointer)
         record = pack_record(previous, jump, size, 0, 0, 0, len(key)) + key
         self._put(REVISIONS, pointer, record)
         self._delete(KEYS, key)
-        self._put(DELETED, key, pack_head(0, 0, depth + 1, 0, len(record)) + stack)
+        self._put(DELETED, key, pack_head(0, 0, shape, 0, len(record)) + stack)
         self.count += 1
         totals.size_bytes += len(record)
         totals.keys -= 1
@@ -117,8 +113,8 @@ class Writer:
         totals.deleted -= 1
         if revision_of(before[-POINTER_SIZE:]) <= totals.compact_revision:
             return fresh
-        _, _, depth, _, size = unpack_head(before)
-        return pack_head(revision, 0, depth, 0, size) + before[HEAD_SIZE:]
+        _, _, shape, _, size = unpack_head(before)
+        return pack_head(revision, 0, shape, 0, size) + before[HEAD_SIZE:]
 
     def _move(self, key: bytes, old_lease: int, lease: int) -> None:
         """Detaches `key` from one lease and attaches it to another; 0 is none (D1)."""

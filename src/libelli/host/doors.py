@@ -92,6 +92,8 @@ class Doors:
         self._connections: dict[int, Connection] = {}
         self.is_stopping = False
         self.calls = 0
+        self.refused = 0
+        """Calls that met a limit of this node."""
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -123,6 +125,8 @@ class Doors:
         found = self._connections.get(connection)
         if found is not None:
             found.waiting -= 1
+            if type(reply) is Refusal and Code.NO_SPACE <= reply.code < Code.NOT_LEADER:
+                self.refused += 1
             self._outbox.reply(connection, reply)
 
     def post(self, connection: int, reply: Reply) -> None:

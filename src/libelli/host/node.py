@@ -372,6 +372,7 @@ class Node:
         return {
             "steps": self.steps,
             "calls": self._doors.calls,
+            "refused": self._doors.refused,
             "client_connections": len(self._doors),
             "watchers": sum(len(group.watches) for group in groups),
             "leases": sum(len(group.keeping) for group in groups),

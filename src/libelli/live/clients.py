@@ -9,7 +9,7 @@ from typing import Protocol
 
 from libelli.core.codec import frame
 from libelli.core.limits import CONNECTIONS_MAX, FRAME_SIZE_MAX, KIB, MIB
-from libelli.live.certificates import CertificateWatch, Kind
+from libelli.live.certificates import CertificateWatch
 from libelli.live.logs import fields
 from libelli.live.streams import FrameStream
 
@@ -116,7 +116,7 @@ class ClientStream(FrameStream):
             size_max=CLIENT_FRAME_SIZE_MAX,
             high_bytes=CLIENT_BUFFER_SIZE_HIGH,
             certificates=clients.certificates,
-            kind=Kind.CLIENT,
+            kind=None,  # a node calls too, for the doors that it opens to others
         )
         self._clients = clients
         self._node = clients.node

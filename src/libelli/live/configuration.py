@@ -77,6 +77,7 @@ class ServeConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_field
         plain: no TLS; only on loopback addresses.
         listen_peer: empty: the member's own `peer`.
         listen_client: empty: the member's own `client`.
+        listen_grpc: empty: the member's own `grpc`; where that is empty too there is no such door.
         listen_metrics: HTTP for /livez, /readyz and /metrics; empty: none.
         timing: `lan`, `regions` or `wan`; the same on all nodes.
         read_mode: `round` or `lease`.
@@ -102,6 +103,7 @@ class ServeConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_field
     plain: bool = False
     listen_peer: str = ""
     listen_client: str = ""
+    listen_grpc: str = ""
     listen_metrics: str = "127.0.0.1:7402"
     timing: str = "lan"
     read_mode: ReadMode = ReadMode.ROUND
@@ -149,6 +151,12 @@ class ServeConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_field
         return parse_address(self.listen_client or self.own.client, what="client address")
 
     @property
+    def grpc_address(self) -> Address | None:
+        """Where it listens for gRPC."""
+        text = self.listen_grpc or self.own.grpc
+        return parse_address(text, what="gRPC address") if text else None
+
+    @property
     def metrics_address(self) -> Address | None:
         """Where it listens for HTTP."""
         return parse_address(self.listen_metrics, what="metrics address") if self.listen_metrics else None
@@ -173,7 +181,9 @@ class ServeConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_field
         )
 
     def _check_security(self) -> None:
-        listening = (self.peer_address, self.client_address)
+        listening = [self.peer_address, self.client_address]
+        if (grpc := self.grpc_address) is not None:
+            listening.append(grpc)
         _ = self.metrics_address
         if not self.plain:
             if self.certificates is None:

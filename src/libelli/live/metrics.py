@@ -23,6 +23,7 @@ SYNC_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.
 COUNTED: Mapping[str, str] = {
     "steps": "turns of the node",
     "calls": "calls of clients",
+    "refused": "calls refused because a limit of this node was reached",
     "applied_commands": "commands applied for clients of this node",
     "compared_keys": "keys compared between replicas",
 }
@@ -40,11 +41,7 @@ GAUGES: Mapping[str, str] = {
 
 
 class Metrics:
-    """The registry of one process.
-
-    Args:
-        name: the node's name, in `libelli_info`.
-    """
+    """The registry of one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -130,13 +127,8 @@ def _statistics(statistics: Mapping[str, float]) -> Iterator[Metric]:
     for name, value in statistics.items():
         if name in COUNTED:
             yield _counter(name, COUNTED[name], value)
-        elif name.startswith("refused_"):
-            continue
         else:
             yield _gauge(name, GAUGES.get(name, name.replace("_", " ")), value)
-    yield _counter(
-        "refused", "calls refused because a limit of this node was reached", statistics.get("refused_limit", 0)
-    )
 
 
 def _info(status: "NodeStatus") -> Metric:

@@ -17,7 +17,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -33,6 +33,9 @@ from libelli.live.metrics import Metrics
 from libelli.live.server import EXIT_DEFECT, EXIT_OK, Ending, Server
 from libelli.live.storage import Storage
 
+if TYPE_CHECKING:
+    from libelli.api.grpc import GrpcDoor
+
 SWITCH_INTERVAL_S = 0.0002
 """How long a thread that comes back from the disk waits for the interpreter: by default 5 ms, which would be most of
 the time of a small write."""
@@ -43,6 +46,8 @@ time."""
 HAND_OVER_S = 5.0
 """How long a leader that was asked to stop waits for another to take its place."""
 HANDSHAKE_TIMEOUT_S = 10.0
+GRPC_GRACE_S = 1.0
+"""What calls over gRPC get to end, once the node has handed over."""
 SIGNAL_EXIT = 128
 
 _log = logging.getLogger(__name__)
@@ -71,6 +76,7 @@ class Process:
         self._configuration = configuration
         self._metrics = Metrics()
         self._listeners: list[asyncio.Server] = []
+        self._grpc: GrpcDoor | None = None
 
     async def run(self) -> int:
         """Starts, waits for the end, stops; returns the exit code."""
@@ -92,10 +98,13 @@ class Process:
             storage.stop()
             raise
         server.start()
+        await self._open_grpc(certificates)
         self._say_ready(server)
         ending = await self._until_ended(server)
         if ending.code > SIGNAL_EXIT:
             return self._say_ended(ending)
+        if self._grpc is not None:
+            await self._grpc.close(grace_s=GRPC_GRACE_S)
         http.close()
         for listener in self._listeners:
             listener.close()
@@ -147,6 +156,19 @@ class Process:
         except OSError as error:
             raise cannot_listen(address, what, error) from error
 
+    async def _open_grpc(self, certificates: CertificateWatch | None) -> None:
+        """Opens the door for gRPC, which is a native client of this node's own door."""
+        address = self._configuration.grpc_address
+        if address is not None:
+            from libelli.api.grpc import serve_grpc  # its library takes long to load, and most nodes may do without
+
+            self._grpc = await serve_grpc(
+                str(address),
+                endpoints=[str(reachable(self._configuration.client_address))],
+                certificates=certificates,
+                cluster=self._configuration.cluster_id,
+            )
+
     def _say_ready(self, server: Server) -> None:
         configuration = self._configuration
         _log.info("node is ready", extra=fields(
@@ -155,6 +177,7 @@ class Process:
             cluster=configuration.cluster_id,
             peers=str(configuration.peer_address),
             clients=str(configuration.client_address),
+            grpc=str(configuration.grpc_address or ""),
             metrics=str(configuration.metrics_address or ""),
             tls=server.certificates is not None,
             data=str(configuration.data),
@@ -189,6 +212,13 @@ class Process:
         else:
             _log.info("node has stopped")
         return ending.code
+
+
+def reachable(address: Address) -> Address:
+    """Returns how this process reaches what it listens on."""
+    if address.host in ("0.0.0.0", "::"):  # noqa: S104 - it is compared, not bound
+        return Address("127.0.0.1" if address.host == "0.0.0.0" else "::1", address.port)  # noqa: S104
+    return address
 
 
 def watch_certificates(configuration: ServeConfiguration) -> CertificateWatch | None:

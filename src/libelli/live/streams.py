@@ -34,7 +34,7 @@ class FrameStream(asyncio.Protocol):
         size_max: of a received frame's body, in bytes.
         high_bytes: `pause_writing` is called when more than this waits to be sent.
         certificates: to tell who is there; None: plain text.
-        kind: of certificate that the other side must show.
+        kind: of certificate that the other side must show; None: any.
         expected: the only bearer that may be there; None: any.
     """
 
@@ -44,7 +44,7 @@ class FrameStream(asyncio.Protocol):
         size_max: int,
         high_bytes: int,
         certificates: CertificateWatch | None,
-        kind: Kind,
+        kind: Kind | None,
         expected: str | None = None,
     ) -> None:
         self._reader = FrameReader(size_max=size_max)

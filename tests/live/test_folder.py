@@ -25,7 +25,7 @@ def add_log(path: Path) -> None:
 
 
 def test_an_empty_folder_is_refused_unless_told_what_it_begins(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"is empty.*--found.*--join.*If its data is lost, do neither"):
+    with pytest.raises(StorageError, match=r"is empty.*--begin found.*--begin join.*If its data is lost, do neither"):
         opened(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -60,7 +60,7 @@ def test_a_folder_that_lost_its_log_is_refused_whatever_is_asked(tmp_path: Path,
     add_log(tmp_path)
     opened(tmp_path)
     (tmp_path / LOG_NAME / segment_name(1)).unlink()
-    with pytest.raises(StorageError, match=r"lost its segments.*libelli member remove.*--join"):
+    with pytest.raises(StorageError, match=r"lost its segments.*libelli member remove.*--begin join"):
         opened(tmp_path, beginning)
 
 

@@ -190,7 +190,7 @@ def test_an_empty_folder_is_refused_with_advice(single: Cluster) -> None:
     node = single.nodes[1]
     node.start()
     assert node.wait_exit() == ExitCode.STORAGE
-    assert "--found" in node.output()
+    assert "--begin found" in node.output()
     assert not (node.data / IDENTITY_NAME).exists()
 
 

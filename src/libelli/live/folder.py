@@ -168,7 +168,7 @@ def mark_in_use(path: Path, folder: Folder) -> Folder:
 
 ANEW = (
     "keep the folder for inspection, remove the member (libelli member remove) and add it anew under a new name,"
-    " with an empty folder and --join"
+    " with an empty folder and --begin join"
 )
 
 
@@ -188,8 +188,8 @@ def _has_log(path: Path) -> bool:
 def _begin(path: Path, identity: Identity, beginning: Beginning, members: tuple[Member, ...]) -> Folder:
     if beginning is Beginning.REFUSED:
         raise StorageError(
-            f"data folder {path} is empty. If {identity.name!r} never ran before, say --found (with all other"
-            " members of a new cluster) or --join (it was added to a cluster with libelli member add). If its"
+            f"data folder {path} is empty. If {identity.name!r} never ran before, say --begin found (with all other"
+            " members of a new cluster) or --begin join (it was added to a cluster with libelli member add). If its"
             " data is lost,"
             f" do neither: {ANEW}"
         )

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from grpc import aio
 
-from libelli.api.grpc import serve_grpc
 from libelli.api.grpc import libelli_pb2 as pb
+from libelli.api.grpc import serve_grpc
 from libelli.api.grpc.failures import CODE, COMPACT_REVISION, OUTCOME, STATUSES
 from libelli.api.grpc.libelli_pb2_grpc import ClusterStub, StrongStub
 from libelli.core.errors import Code, ConfigurationError
@@ -148,8 +148,8 @@ def test_a_caller_that_leaves_its_stream_leaves_nothing_behind() -> None:
             assert (await anext(aiter(stream))).number == 1
             stream.cancel()
         await caller.put("still", "here")
-        while len(asyncio.all_tasks()) > before:
-            await asyncio.sleep(0)  # noqa: ASYNC110 - the tasks end by themselves
+        while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - they end by themselves
+            await asyncio.sleep(0)
 
     play(story)
 

@@ -77,8 +77,8 @@ class Alone:
         self.cut()
         if self._timer is not None:
             self._timer.cancel()
-        while self._streams:
-            await asyncio.sleep(0)  # noqa: ASYNC110 - the loop's own callbacks empty it
+        while self._streams:  # noqa: ASYNC110 - the callbacks of this round empty it
+            await asyncio.sleep(0)
 
     def cut(self) -> None:
         """Ends all connections."""

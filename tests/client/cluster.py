@@ -70,7 +70,7 @@ def member(node: int) -> Member:
 class FakeCluster:
     """Attributes:
     leader: who leads; 0 nobody.
-    applied: every command that changed something, in order.
+    applied: every put, in order.
     frames: (session, sequence) of every Write that arrived, in order.
     """
 
@@ -79,7 +79,7 @@ class FakeCluster:
         self.members = tuple(member(node) for node in range(1, nodes + 1))
         self.leader = leader
         self.mood: Mood = lambda _node, _call: None
-        self.applied: list[Command] = []
+        self.applied: list[Put] = []
         self.frames: list[tuple[int, int]] = []
         self.sessions: dict[int, dict[int, bytes]] = {}
         self.opened = 0

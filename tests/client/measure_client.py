@@ -6,6 +6,7 @@ bytes that were made before. Its share and that of the sockets is measured too, 
 
 import argparse
 import asyncio
+import sys
 import time
 from random import Random
 from typing import Any
@@ -132,6 +133,10 @@ async def measure_client(in_flight: int, seconds: float, *, style: str) -> tuple
     return done / elapsed, node.frames
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop")
@@ -140,10 +145,10 @@ def main() -> None:
     run = uvloop.run if arguments.loop == "uvloop" else asyncio.run
     for in_flight in (256, 2048):
         rate, frames = measure_dialogue(in_flight, arguments.seconds)
-        print(f"dialogue alone, {in_flight:>5} in flight: {rate:>9,.0f} puts/s, {1e6 / rate:.2f} µs, {frames} frames")
+        say(f"dialogue alone, {in_flight:>5} in flight: {rate:>9,.0f} puts/s, {1e6 / rate:.2f} µs, {frames} frames")
         for style in ("tasks", "pipeline"):
             rate, frames = run(measure_client(in_flight, arguments.seconds, style=style))
-            print(f"{style:>14}, {in_flight:>5} in flight: {rate:>9,.0f} puts/s, {1e6 / rate:.2f} µs, {frames} frames")
+            say(f"{style:>14}, {in_flight:>5} in flight: {rate:>9,.0f} puts/s, {1e6 / rate:.2f} µs, {frames} frames")
 
 
 if __name__ == "__main__":

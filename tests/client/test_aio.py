@@ -95,10 +95,12 @@ def test_a_pipeline_keeps_to_its_limit_and_waits_for_all() -> None:
 
 def test_a_pipeline_raises_the_first_error() -> None:
     async def story(client: AsyncClient, *_: Any) -> None:
+        pipeline = client.pipeline()
+        first, second = await pipeline.delete("a"), await pipeline.put("b", "c")
         with pytest.raises(Refused, match="beyond this cluster"):
-            async with client.pipeline() as pipeline:
-                await pipeline.delete("a")
-                await pipeline.put("b", "c")
+            await pipeline.drain()
+        assert isinstance(first.exception(), Refused)
+        assert isinstance(second.result(), PutDone)
 
     play(story)
 
@@ -267,9 +269,12 @@ def meet(tmp_path: Path, *, names: tuple[str, ...], certificates: Any, story: St
 
     async def run() -> None:
         fake = FakeCluster(nodes=len(names))
-        async with asyncio.timeout(LIMIT_S), Listening(fake, contexts=contexts) as listening:
-            async with AsyncClient(endpoints=listening.endpoints, certificates=client) as opened:
-                await story(opened, fake, listening)
+        async with (
+            asyncio.timeout(LIMIT_S),
+            Listening(fake, contexts=contexts) as listening,
+            AsyncClient(endpoints=listening.endpoints, certificates=client) as opened,
+        ):
+            await story(opened, fake, listening)
 
     asyncio.run(run())
 

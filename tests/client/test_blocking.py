@@ -98,9 +98,13 @@ def test_a_pipeline_raises_the_first_error(client: Client) -> None:
 
 
 def test_an_error_of_the_block_is_not_hidden_by_the_pipeline(client: Client) -> None:
-    with pytest.raises(ZeroDivisionError), client.pipeline() as pipeline:
-        pipeline.put("a", "b")
-        raise ZeroDivisionError
+    def write_and_fail() -> None:
+        with client.pipeline() as pipeline:
+            pipeline.put("a", "b")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
 
 
 def test_a_watch_is_read_by_one_thread_while_another_writes(client: Client, stage: Stage) -> None:

@@ -22,9 +22,12 @@ Story = Callable[[AsyncClient, Alone], Awaitable[None]]
 
 def play(story: Story) -> None:
     async def run() -> None:
-        async with asyncio.timeout(LIMIT_S), Alone() as alone:
-            async with AsyncClient(endpoints=[alone.endpoint], certificates=None, cluster=CLUSTER) as client:
-                await story(client, alone)
+        async with (
+            asyncio.timeout(LIMIT_S),
+            Alone() as alone,
+            AsyncClient(endpoints=[alone.endpoint], certificates=None, cluster=CLUSTER) as client,
+        ):
+            await story(client, alone)
 
     asyncio.run(run())
 

@@ -1,6 +1,7 @@
 """Virtual time and streams for one dialogue and a fake cluster: every frame takes a millisecond each way."""
 
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -130,13 +131,13 @@ class World:
         for (connection, call), watch in list(self.cluster.watches.items()):
             replies = self.cluster.changes(watch, since=self.cluster.revision)
             assert watch.call == call
-            self.after(DELAY_MS, lambda c=connection, r=replies: self._deliver(c, encode(r)))
+            self.after(DELAY_MS, partial(self._deliver, connection, encode(replies)))
 
     def inject(self, node: int, body: bytes) -> None:
         """A node says something of its own accord."""
         for number, (other, _) in list(self._streams.items()):
             if other == node:
-                self.after(DELAY_MS, lambda n=number: self._deliver(n, body))
+                self.after(DELAY_MS, partial(self._deliver, number, body))
 
     def step(self) -> None:
         for effect in self.dialogue.step(self.now_ms):

@@ -1,12 +1,13 @@
-"""What is checked before a command is accepted: its kind, its sizes, and an upper bound of its encoded size.
+"""What is checked before a command is accepted: its fields, its sizes, and how large it is when encoded.
 
-A node checks the same again; here it saves the way, and it keeps one oversized command from taking the frame
-of its neighbours down with it.
+A node checks the same again. Here it saves the way, and it keeps one command that no node can read, or that is
+too large, from taking the frame of its neighbours down with it.
 """
 
 from typing import Any
 
-from libelli.core.errors import CallError, Code, Refused
+from libelli.core.codec import Decoder, encode
+from libelli.core.errors import CallError, Code, CodecError, Refused
 from libelli.core.limits import (
     COMMAND_SIZE_MAX,
     KEY_SIZE_MAX,
@@ -14,25 +15,15 @@ from libelli.core.limits import (
     TRANSACTION_OPERATIONS_MAX,
     VALUE_SIZE_MAX,
 )
-from libelli.stores.mvcc.commands import (
-    Command,
-    Compact,
-    Compare,
-    DeleteRange,
-    LeaseGrant,
-    LeaseRead,
-    LeaseRevoke,
-    Put,
-    Range,
-    Transaction,
-)
+from libelli.stores.mvcc.commands import Command, DeleteRange, LeaseGrant, LeaseRead, Put, Range, Transaction
 
-OVERHEAD = 96
-"""More than the encoding adds to the keys and values of any one command: tags, lengths, numbers."""
+PUT_OVERHEAD = 96
+"""More than the encoding adds to the key and value of a put: tags, lengths, numbers."""
 NUMBER_MAX = 2**63 - 1
 
 READS = frozenset({Range, LeaseRead})
-WRITES = frozenset({Put, DeleteRange, Compact, LeaseGrant, LeaseRevoke})
+
+_decoder: Decoder[Command] = Decoder(Command, name="command")
 
 
 def admit(command: Command) -> int:
@@ -41,13 +32,19 @@ def admit(command: Command) -> int:
     Raises:
         Refused: the command is over a limit, or is none.
     """
-    if type(command) is Put:
+    if (
+        type(command) is Put
+        and type(command.key) is bytes
+        and type(command.value) is bytes
+        and type(command.lease) is int
+        and 0 <= command.lease <= NUMBER_MAX
+    ):
         key_size, value_size = len(command.key), len(command.value)
-        if 0 < key_size <= KEY_SIZE_MAX and value_size <= VALUE_SIZE_MAX:
-            size = key_size + value_size + OVERHEAD
-            if size <= COMMAND_SIZE_MAX:
-                return size
-    size = _size(command)
+        size = key_size + value_size + PUT_OVERHEAD
+        if 0 < key_size <= KEY_SIZE_MAX and value_size <= VALUE_SIZE_MAX and size <= COMMAND_SIZE_MAX:
+            return size
+    size = _encoded_size(command)
+    _check(command)
     if size > COMMAND_SIZE_MAX:
         raise _too_large("a command", size, COMMAND_SIZE_MAX, "send less at a time")
     return size
@@ -60,43 +57,35 @@ def only_reads(command: Command) -> bool:
     return type(command) in READS
 
 
-def _size(command: Any) -> int:
+def _encoded_size(command: Any) -> int:
+    """Returns the encoded size of what a node would be able to read."""
+    try:
+        data = encode(command)
+        _decoder.decode(data)
+    except (CodecError, TypeError, OverflowError, RecursionError) as error:
+        message = f"{type(command).__name__} is no command that a node can read: {error}"
+        raise Refused(message, code=Code.INVALID) from None
+    return len(data)
+
+
+def _check(command: Any) -> None:
+    """Checks the sizes inside a command whose fields are of the right kind."""
     match command:
         case Put(key=key, value=value):
             _check_key(key)
             _check_size("a value", value, VALUE_SIZE_MAX)
-            return len(key) + len(value) + OVERHEAD
         case Range(key=key, end=end) | DeleteRange(key=key, end=end):
             _check_key(key)
             _check_size("the end of a range", end, KEY_SIZE_MAX)
-            return len(key) + len(end) + OVERHEAD
         case Transaction():
             _check_operations(command)
-            return _transaction_size(command)
+            for compare in command.compares:
+                _check_key(compare.key)
+            for operation in (*command.success, *command.failure):
+                _check(operation)
         case LeaseGrant(ttl_s=ttl_s) if not 1 <= ttl_s <= LEASE_TTL_S_MAX:
             message = f"a lease of {ttl_s} s; from 1 to {LEASE_TTL_S_MAX} s are possible"
             raise Refused(message, code=Code.TTL_TOO_LARGE if ttl_s > 0 else Code.INVALID)
-        case Compact() | LeaseGrant() | LeaseRevoke() | LeaseRead():
-            return OVERHEAD
-        case _:
-            raise Refused(f"{type(command).__name__} is not a command of a strong collection", code=Code.INVALID)
-
-
-def _transaction_size(transaction: Transaction) -> int:
-    size = OVERHEAD
-    compares: tuple[Any, ...] = transaction.compares  # callers may have put anything there
-    for compare in compares:
-        if not isinstance(compare, Compare):
-            raise Refused(f"{type(compare).__name__} is not a Compare", code=Code.INVALID)
-        _check_key(compare.key)
-        size += len(compare.key) + len(compare.end) + len(compare.value) + OVERHEAD
-    operations: tuple[Any, ...] = (*transaction.success, *transaction.failure)
-    for operation in operations:
-        if not isinstance(operation, Put | Range | DeleteRange | Transaction):
-            message = f"{type(operation).__name__} cannot stand in a transaction: Put, Range, DeleteRange can"
-            raise Refused(message, code=Code.INVALID)
-        size += _size(operation)
-    return size
 
 
 def _check_operations(transaction: Transaction) -> None:

@@ -3,7 +3,7 @@
 from libelli.core.errors import Code, Refused
 from libelli.stores.mvcc.commands import FROM_KEY
 
-Data = bytes | str
+Data = bytes | bytearray | memoryview | str
 """A key or a value."""
 
 EVERYTHING: tuple[bytes, bytes] = (FROM_KEY, FROM_KEY)

@@ -75,7 +75,7 @@ class ReadHistory:
 
 Step = Apply | Freeze | Flushed | Reopen | FreeSome | ReadHistory
 
-keys = st.sampled_from([b"a", b"b", b"bb", b"c", b"\x00", b"\xff"])
+keys = st.sampled_from([b"a", b"a\x00", b"b", b"bb", b"c", b"\x00", b"\xff"])
 ends = st.sampled_from([b"", b"", b"b\x00", b"c", b"\x00", b"a"])
 values = st.sampled_from([b"", b"1", b"2", b"333"])
 revisions = st.sampled_from([0, 0, 0, -1, *range(1, 30)])
@@ -229,7 +229,12 @@ class Subject:
 
     def compare_revisions(self) -> None:
         for revision in range(max(self.model.compacted, 1), self.model.revision + 1):
-            for command in (Range(*EVERYTHING, revision=revision), Range(b"b", revision=revision)):
+            for command in (
+                Range(*EVERYTHING, revision=revision),
+                Range(*EVERYTHING, revision=revision, limit=1),
+                Range(*EVERYTHING, revision=revision, count_only=True),
+                Range(b"b", revision=revision),
+            ):
                 assert self.store.read([command]) == self.model.apply([command])
 
     def compare_rows(self) -> None:

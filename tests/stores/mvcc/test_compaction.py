@@ -121,7 +121,7 @@ def test_a_key_that_lives_again_is_right_whatever_is_freed_between(is_freed: boo
 
 def test_records_do_not_depend_on_how_far_freeing_has_come() -> None:
     commands: list[list[Command]] = [
-        [Put(b"a", b"1"), Put(b"b", b"1"), DeleteRange(b"a"), DeleteRange(b"b"), Compact(4)],
+        [Put(b"a", b"1"), Put(b"b", b"1"), DeleteRange(b"a"), DeleteRange(b"b"), Compact(5)],
         [Put(b"a", b"2"), Put(b"b", b"2"), Put(b"a", b"3"), DeleteRange(b"b")],
     ]
     eager, lazy = fresh(), fresh()

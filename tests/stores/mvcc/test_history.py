@@ -34,13 +34,14 @@ def test_a_future_start_has_no_events_and_stays_where_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "end", "expected"), [(b"a", b"", [2, 4]), (b"a", b"b", [2, 4]), (b"b", b"\x00", [3]), (b"c", b"", [])]
+    ("key", "end", "expected"),
+    [(b"a", b"", [2, 4]), (b"a", b"b", [2, 4, 5]), (b"b", b"\x00", [3]), (b"c", b"", []), (b"a\x00", b"", [5])],
 )
 def test_only_the_keys_of_the_range_are_told_of(key: bytes, end: bytes, expected: list[int]) -> None:
-    store = fresh(b"a", b"b", b"a")
+    store = fresh(b"a", b"b", b"a", b"a\x00")
     page = store.events(1, key=key, end=end, bytes_max=1000)
     assert [revision for revision, _ in page.changes] == expected
-    assert page.next_revision == 5
+    assert page.next_revision == 6
 
 
 def test_pages_follow_each_other_without_gap_and_split_no_revision() -> None:

@@ -57,6 +57,9 @@ def test_count_alone_has_no_items() -> None:
         assert ranged(store, command) == RangeDone(6, count, False, ())
     assert ranged(store, Range(*EVERYTHING, limit=1)).count == 5
     assert ranged(store, Range(*EVERYTHING, count_only=True, revision=3)).count == 2
+    store.apply([DeleteRange(b"b"), DeleteRange(b"b"), Put(b"a", b"")])
+    assert ranged(store, Range(*EVERYTHING, count_only=True)).count == 4
+    assert ranged(store, Range(*EVERYTHING, limit=1)).count == 4
 
 
 def test_keys_alone_have_empty_values_and_their_numbers() -> None:

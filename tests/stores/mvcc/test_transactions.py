@@ -171,6 +171,7 @@ def test_a_key_cannot_be_changed_twice_in_one_branch(branch: tuple[Operation, ..
         nest(nest(Put(b"a", b"1"), failure=(DeleteRange(b"a"),))),
         nest(DeleteRange(b"a", b"c"), DeleteRange(b"b", b"d")),
         nest(Put(b"c", b""), DeleteRange(b"a", b"c"), Put(b"d", b"")),
+        nest(Put(b"b\x00", b""), DeleteRange(b"b")),
         nest(Put(b"b", b""), DeleteRange(b"b\x00", b"c"), DeleteRange(b"c", b"a")),
     ],
 )

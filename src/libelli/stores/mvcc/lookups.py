@@ -121,9 +121,10 @@ class Lookups:
                 return None  # this record began the key's life
             else:
                 pointer = previous
+        # never that of a deletion: only the first record of a life has one before it
         record = self.record(pointer)
         _, _, _, create, version, lease, _ = unpack_record(record)
-        return (key, pointer, create, version, lease, len(record)) if version else None
+        return key, pointer, create, version, lease, len(record)
 
 
 def _found(key: bytes, head: bytes) -> Found:

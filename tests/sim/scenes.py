@@ -13,7 +13,7 @@ from libelli.protocols.raft import Options, Timing
 from libelli.sim.history import Operation
 from libelli.sim.process import Process, ProcessOptions
 from libelli.sim.world import World, member_of
-from libelli.stores.mvcc.commands import Command, Put, Range
+from libelli.stores.mvcc.commands import Command, Put, PutDone, Range
 from tests.sim.judges import Ledger, judge
 
 TIMING = Timing(heartbeat_ms=60, tick_ms=10)
@@ -56,13 +56,10 @@ class Scene:
     def put(self, key: bytes, value: bytes, **named: Any) -> Any:
         return self.ask(Put(key, value), **named)
 
-    def puts(self, count: int, *, size: int = 0, tag: str = "v", key: bytes = b"k") -> list[Operation]:
-        """Puts unique values and waits for all."""
-        operations = [
-            self.client.submit(Put(key, f"{tag}{number}".encode().ljust(size, b"."))) for number in range(count)
-        ]
-        self.world.wait(*operations)
-        return operations
+    def puts(self, count: int, *, size: int = 0, tag: str = "v", key: bytes = b"k") -> None:
+        """Puts unique values, each in a frame of its own."""
+        for number in range(count):
+            assert isinstance(self.put(key, f"{tag}{number}".encode().ljust(size, b"."), timeout_ms=20_000), PutDone)
 
     def get(self, key: bytes, **named: Any) -> bytes | None:
         answer = self.ask(Range(key), **named)

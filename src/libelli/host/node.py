@@ -309,7 +309,8 @@ class Node:
     def _dial(self) -> None:
         members: dict[NodeId, tuple[NodeId, str, str]] = {}
         for group in self._groups.values():
-            for member in group.replica.configuration:
+            # A member whose removal is not applied here is still spoken with: it may be the leader that removes itself.
+            for member in (*group.machine.configuration, *group.replica.configuration):
                 if member.node != self.identity.node:
                     members[member.node] = (member.node, member.name, member.peer_address)
         peers = tuple(members[node] for node in sorted(members))

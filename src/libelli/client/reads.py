@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from libelli.client.frames import COMMANDS_SIZE_MAX, answers_decoder
 from libelli.client.outcomes import Verdict, never_sent, read_refused, unanswered_read, verdict_of
 from libelli.client.queues import NEVER_MS, Batch, CommandQueue
-from libelli.client.writes import COMMANDS_SIZE_MAX, answers_decoder
 from libelli.core.calls import Consistency, Done, Read, Refusal
 from libelli.core.codec import encode
 from libelli.core.errors import CodecError

@@ -11,9 +11,6 @@
 A frame is *uncertain* once some sending of it may have reached the log. What is not uncertain did not happen:
 it can be taken back when its time is over, and moves to a new session when the old one has expired.
 
-A session's frames apply without gaps, so a frame that nobody waits for any more is sent again without its
-commands: the sequence gets its place, and an old write does not happen long after its caller has given up.
-
 Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, §6.3.
 """
 
@@ -21,75 +18,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from libelli.client.frames import COMMANDS_SIZE_MAX, Opening, WriteFrame, answers_decoder
 from libelli.client.outcomes import Verdict, never_sent, refused, unanswered_write, verdict_of
-from libelli.client.queues import NEVER_MS, Batch, CommandQueue
+from libelli.client.queues import NEVER_MS, CommandQueue
 from libelli.core.calls import Done, OpenSession, Refusal, SessionOpened, Write
-from libelli.core.codec import Decoder, encode
 from libelli.core.errors import CallError, Code, CodecError
 from libelli.core.ids import NO_SESSION, Sequence, SessionId
-from libelli.core.limits import FRAME_COMMANDS_MAX, FRAME_SIZE_MAX, SESSION_IDLE_MS_MAX
-from libelli.stores.mvcc.commands import Answer
+from libelli.core.limits import FRAME_COMMANDS_MAX, SESSION_IDLE_MS_MAX
 
 if TYPE_CHECKING:
     from libelli.client.connection import Connection
     from libelli.client.desk import Desk
     from libelli.client.directory import Directory
-
-COMMANDS_SIZE_MAX = FRAME_SIZE_MAX - 4096
-"""The encoded commands of one frame; the rest is for what stands around them."""
-NOTHING = encode([])
-
-answers_decoder: Decoder[list[Answer]] = Decoder(list[Answer], name="answers")
-
-
-class WriteFrame:
-    """A batch with its sequence; answers come back to it."""
-
-    __slots__ = ("batch", "encoded", "line", "on_wire", "sequence", "uncertain")
-
-    def __init__(self, line: WriteLine, batch: Batch, sequence: int) -> None:
-        self.line = line
-        self.batch = batch
-        self.sequence = sequence
-        self.encoded = b""
-        self.on_wire = False
-        self.uncertain = False
-
-    def commands(self) -> bytes:
-        """Returns the encoded commands, or none once nobody waits."""
-        if not self.batch.awaited:
-            return NOTHING
-        if not self.encoded:
-            self.encoded = encode(self.batch.commands)
-        return self.encoded
-
-    def on_reply(self, reply: Any, connection: Connection) -> None:
-        """See `Handler`."""
-        self.line.on_done(self, reply, connection)
-
-    def on_refusal(self, refusal: Refusal, connection: Connection) -> None:
-        """See `Handler`."""
-        self.line.on_refusal(self, refusal, connection)
-
-    def on_lost(self, connection: Connection) -> None:
-        """See `Handler`."""
-        self.line.on_lost(self)
-
-
-class _Opening:
-    """Waits for the answer to `OpenSession`."""
-
-    def __init__(self, line: WriteLine) -> None:
-        self.line = line
-
-    def on_reply(self, reply: Any, connection: Connection) -> None:
-        self.line.on_opened(reply, connection)
-
-    def on_refusal(self, refusal: Refusal, connection: Connection) -> None:
-        self.line.on_not_opened(refusal, connection)
-
-    def on_lost(self, connection: Connection) -> None:
-        self.line.opening = False
 
 
 class WriteLine:
@@ -159,7 +99,7 @@ class WriteLine:
             return
         self.opening = True
         collection = self._collection
-        connection.call(_Opening(self), lambda call: OpenSession(call, collection), now_ms=self._desk.now_ms)
+        connection.call(Opening(self), lambda call: OpenSession(call, collection), now_ms=self._desk.now_ms)
 
     def _send_new(self, connection: Connection) -> None:
         options = self._desk.options

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from libelli.api.grpc import libelli_pb2 as pb
+import libelli.api.grpc.libelli_pb2 as pb
 from libelli.api.grpc.calls import Door, streamed, timeout_ms, unary
 from libelli.api.grpc.libelli_pb2_grpc import ClusterServicer
 from libelli.api.grpc.messages import member_message, wanted_member

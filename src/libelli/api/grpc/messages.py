@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from libelli.api.grpc import libelli_pb2 as pb
+import libelli.api.grpc.libelli_pb2 as pb
 from libelli.core.errors import FIRST_INDEFINITE, Code, Refused
 from libelli.core.ids import NO_NODE, NodeId
 from libelli.core.members import Member

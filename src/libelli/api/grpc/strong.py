@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from itertools import chain
 from typing import Any, TypeVar
 
-from libelli.api.grpc import libelli_pb2 as pb
+import libelli.api.grpc.libelli_pb2 as pb
 from libelli.api.grpc.calls import TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX, Door, streamed, timeout_ms, unary
 from libelli.api.grpc.libelli_pb2_grpc import StrongServicer
 from libelli.api.grpc.messages import (

@@ -12,7 +12,12 @@ _PREFIX_SIZES = (0, 0, 0, 480, 499, 500, 501, 510, 511, 512, 999, 1000, 1001, 20
 _ENDINGS = st.lists(st.sampled_from((0, 1, 97, 98, 255)), max_size=3).map(bytes)
 
 tables = st.sampled_from(TABLES)
-keys = st.builds(lambda size, ending: b"a" * size + ending, st.sampled_from(_PREFIX_SIZES), _ENDINGS) | st.builds(
+keys = st.builds(
+    lambda letter, size, ending: letter * size + ending,
+    st.sampled_from((b"a", b"b")),
+    st.sampled_from(_PREFIX_SIZES),
+    _ENDINGS,
+) | st.builds(
     # continues with zeros, which is also how a piece that goes on is marked
     lambda size, ending: b"a" * 500 + b"\0" * size + ending,
     st.sampled_from((1, 2, 499, 500, 501)),

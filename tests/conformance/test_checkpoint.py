@@ -88,6 +88,17 @@ def test_keys_that_share_a_long_prefix_stand_in_order(checkpoint: Checkpoint, si
         assert keys_of(checkpoint, start=keys[0], end=key, reverse=True) == keys[:at][::-1]
 
 
+def test_a_bound_inside_one_long_prefix_says_nothing_about_another(checkpoint: Checkpoint) -> None:
+    keys = [letter * size + tail for letter in (b"p", b"q", b"r") for size in (600, 1100) for tail in (b"\1", b"\2")]
+    keys.sort()
+    checkpoint.write(put(1, *((key, b"") for key in keys)))
+    for start in keys:
+        for end in keys:
+            expected = [key for key in keys if start <= key < end]
+            assert keys_of(checkpoint, start=start, end=end) == expected
+            assert keys_of(checkpoint, start=start, end=end, reverse=True) == expected[::-1]
+
+
 def test_long_keys_that_are_deleted_leave_nothing_in_the_way(checkpoint: Checkpoint) -> None:
     keys = [b"x" * size for size in range(490, 1520, 7)]
     checkpoint.write(put(1, *((key, b"1") for key in keys)))

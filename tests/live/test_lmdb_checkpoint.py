@@ -259,6 +259,25 @@ def test_pages_are_used_again_although_nobody_reads(checkpoint: LmdbCheckpoint, 
     assert file_of(path).stat().st_size == size
 
 
+def test_long_keys_that_are_gone_leave_no_rows(checkpoint: LmdbCheckpoint) -> None:
+    keys = [b"x" * size for size in range(490, 2100, 90)]
+    checkpoint.write(put(*((key, b"1") for key in keys)))
+    checkpoint.write(put(*((key, None) for key in keys)))
+    with checkpoint._contents.begin() as txn:
+        assert [key for key, _ in txn.cursor()] == [b"\0header", b"\0last node"]
+
+
+def test_contents_that_were_replaced_are_let_go_with_their_last_view(checkpoint: LmdbCheckpoint, path: Path) -> None:
+    checkpoint.write(put((b"a", b"1")))
+    view, other = checkpoint.view(), checkpoint.view()
+    checkpoint.install().finish()
+    other.close()
+    assert view.get(1, b"a") == b"1"
+    assert f"{path}/00000001.mdb (deleted)" in Path("/proc/self/maps").read_text()
+    view.close()
+    assert f"{path}/00000001.mdb" not in Path("/proc/self/maps").read_text()
+
+
 def test_names_of_ended_installations_are_gone(path: Path) -> None:
     checkpoint = opened(path)
     for number in range(3):

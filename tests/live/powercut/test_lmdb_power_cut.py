@@ -7,6 +7,7 @@ and after each: what was synced stays, what was not stays in part (`disk.py`). E
 import random
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,18 +23,26 @@ from tests.live.powercut.workload import CLUSTER, MUTANTS, NODE, TABLE, states_o
 pytestmark = pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace())
 
 
-def recorded(tmp_path: Path, *, seed: int, steps: int, mutant: str = "") -> list[Operation]:
-    root = tmp_path / "root"
+def recorded(place: Path, *, seed: int, steps: int, mutant: str = "") -> list[Operation]:
+    root = place / "root"
     root.mkdir()
     arguments = [str(root / "checkpoint"), str(seed), str(steps), *([mutant] if mutant else [])]
     command = [sys.executable, "-B", "-m", "tests.live.powercut.workload", *arguments]
-    return record(command, root, tmp_path / "calls")
+    return record(command, root, place / "calls")
 
 
-def violations(operations: list[Operation], tmp_path: Path, *, seed: int, steps: int, cuts: int) -> Iterator[str]:
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Where disks are built up: in memory, where there is such a place, for each is synced several times."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        yield Path(directory)
+
+
+def violations(operations: list[Operation], place: Path, *, seed: int, steps: int, cuts: int) -> Iterator[str]:
     """Yields what is wrong after each cut; `cuts` disks are thrown for each moment."""
     dice = random.Random(seed)
-    root = str(tmp_path / "root")
+    root = str(place / "root")
     disk = Disk(root)
     states = states_of(steps_of(seed, steps))
     begun = done = 0
@@ -46,7 +55,7 @@ def violations(operations: list[Operation], tmp_path: Path, *, seed: int, steps:
             if moment == "after":
                 disk.end(operation)
             for cut in range(cuts):
-                target = tmp_path / f"cut-{at}-{moment}-{cut}"
+                target = place / f"cut-{at}-{moment}-{cut}"
                 disk.cut(dice, target, root)
                 why = why_wrong(target / "checkpoint", states[done], states[begun])
                 if why is not None:
@@ -71,19 +80,19 @@ def why_wrong(path: Path, last: dict[bytes, bytes], coming: dict[bytes, bytes]) 
     return None
 
 
-def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
-    operations = recorded(tmp_path, seed=seed, steps=12)
-    assert [str(found) for found in violations(operations, tmp_path, seed=seed, steps=12, cuts=2)] == []
+def test_a_power_cut_loses_nothing_that_was_acknowledged(place: Path, seed: int) -> None:
+    operations = recorded(place, seed=seed, steps=20)
+    assert [str(found) for found in violations(operations, place, seed=seed, steps=20, cuts=4)] == []
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
-def test_a_checkpoint_that_forgets_a_sync_is_caught(tmp_path: Path, seed: int, mutant: str) -> None:
-    operations = recorded(tmp_path, seed=seed, steps=12, mutant=mutant)
-    assert next(violations(operations, tmp_path, seed=seed, steps=12, cuts=2), None) is not None
+def test_a_checkpoint_that_forgets_a_sync_is_caught(place: Path, seed: int, mutant: str) -> None:
+    operations = recorded(place, seed=seed, steps=12, mutant=mutant)
+    assert next(violations(operations, place, seed=seed, steps=12, cuts=2), None) is not None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("life", range(5))
-def test_many_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Path, seed: int, life: int) -> None:
-    operations = recorded(tmp_path, seed=seed + life, steps=30)
-    assert [str(found) for found in violations(operations, tmp_path, seed=seed + life, steps=30, cuts=12)] == []
+def test_many_power_cuts_lose_nothing_that_was_acknowledged(place: Path, seed: int, life: int) -> None:
+    operations = recorded(place, seed=seed + life, steps=30)
+    assert [str(found) for found in violations(operations, place, seed=seed + life, steps=30, cuts=40)] == []

@@ -22,10 +22,10 @@ from libelli.core.calls import (
 from libelli.core.codec import encode
 from libelli.core.errors import Code, DidNotHappen, MayHaveHappened, Overloaded, Refused, Unavailable
 from libelli.core.ids import DEFAULT_COLLECTION, NodeId
-from libelli.core.limits import VALUE_SIZE_MAX
+from libelli.core.limits import MIB, VALUE_SIZE_MAX
 from libelli.core.members import Member
-from libelli.stores.mvcc.commands import Put, PutDone, Range, RangeDone
-from tests.client.cluster import Deafness, FakeCluster, Silence
+from libelli.stores.mvcc.commands import Failed, Put, PutDone, Range, RangeDone
+from tests.client.cluster import Deafness, FakeCluster, Silence, commands_decoder
 from tests.client.world import World
 
 
@@ -310,6 +310,48 @@ def test_a_node_may_answer_only_the_first_reads_of_a_frame() -> None:
     for number in range(3):
         world.submit(Range(b"k%d" % number), number)
     world.run(lambda: len(world.outcomes) == 3)
+
+
+def test_a_read_that_found_no_room_beside_others_is_asked_again_alone() -> None:
+    cluster = FakeCluster()
+    world = World(cluster)
+    frames: list[int] = []
+
+    def mood(_node: int, call: Call) -> Any:
+        if not isinstance(call, Read):
+            return None
+        count = len(commands_decoder.decode(call.commands))
+        frames.append(count)
+        full = Failed(Code.TOO_LARGE, "no room is left")
+        return Done(call.call, encode([RangeDone(7, 0, False, ()), *[full] * (count - 1)]))
+
+    cluster.mood = mood
+    for number in range(3):
+        world.submit(Range(b"k%d" % number), number)
+    world.run(lambda: len(world.outcomes) == 3)
+    assert all(isinstance(outcome, RangeDone) for outcome in world.outcomes.values())
+    assert frames == [3, 2, 1]
+
+
+def test_a_read_that_is_too_large_by_itself_says_so() -> None:
+    cluster = FakeCluster()
+    world = World(cluster)
+    full = Failed(Code.TOO_LARGE, "no room is left")
+    cluster.mood = lambda _, call: Done(call.call, encode([full])) if isinstance(call, Read) else None
+    world.submit(Range(b"a"), "read")
+    assert world.outcome("read") == full
+
+
+def test_reads_with_large_answers_are_not_all_asked_at_once() -> None:
+    cluster = FakeCluster()
+    world = World(cluster)
+    cluster.run(Put(b"large", b"v" * MIB))
+    for number in range(48):
+        world.submit(Range(b"large"), number)
+    world.run(lambda: len(world.outcomes) == 48)
+    reads = [call for _, call in cluster.calls if isinstance(call, Read)]
+    later = [len(commands_decoder.decode(call.commands)) for call in reads[3:]]
+    assert max(later) <= 4
 
 
 @pytest.mark.parametrize(

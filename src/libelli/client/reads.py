@@ -1,8 +1,8 @@
 """The reads of one collection at one consistency: batches that may be sent as often as needed.
 
-How many commands go into one frame follows from how large the answers were: a frame of 4,096 small gets is
-fine, one of 4,096 gets of 1 MiB is not. The estimate rises at once and falls by half with each frame.
-A node may answer only the first commands of a frame; the others are asked again.
+How many commands go into one frame, and how many frames are under way, follows from how large the answers were:
+a frame of 4,096 small gets is fine, one of 4,096 gets of 1 MiB is not. The estimate rises at once and falls by
+half with each frame. Where the answers to a frame have no room for all, the rest is asked again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from libelli.client.outcomes import Verdict, never_sent, read_refused, unanswere
 from libelli.client.queues import NEVER_MS, Batch, CommandQueue
 from libelli.core.calls import Consistency, Done, Read, Refusal
 from libelli.core.codec import encode
-from libelli.core.errors import CodecError
+from libelli.core.errors import Code, CodecError
 from libelli.core.limits import FRAME_COMMANDS_MAX, KIB, MIB
+from libelli.stores.mvcc.commands import Answer, Failed
 
 if TYPE_CHECKING:
     from libelli.client.connection import Connection
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 ANSWERS_SIZE_AIM = 4 * MIB
 """What the answers to one frame should not exceed."""
+ANSWERS_SIZE_MAX = 16 * MIB
+"""What the answers to all frames under way should not exceed."""
+FRAMES_MAX = 8
+"""Frames under way; as the answers to each may grow to 8 MiB without a warning, not more."""
 ANSWER_SIZE_FIRST = 256 * KIB
 """What the answer to one command is taken for before any is known."""
 
@@ -77,7 +82,7 @@ class ReadLine:
 
     def dispatch(self) -> None:
         """Sends what can be sent now."""
-        while (self._again or self.queue) and len(self._sent) < self._desk.options.window_frames:
+        while (self._again or self.queue) and self._has_room():
             connection = self._connection()
             if connection is None:
                 return
@@ -88,6 +93,11 @@ class ReadLine:
                 batch = self.queue.take(count_max=count_max, size_max=COMMANDS_SIZE_MAX)
             self._send(batch, connection)
 
+    def _has_room(self) -> bool:
+        """Returns whether one more frame may be under way."""
+        expected = sum(len(frame.batch.commands) for frame in self._sent) * self._answer_size
+        return len(self._sent) < FRAMES_MAX and expected < ANSWERS_SIZE_MAX
+
     def on_done(self, frame: ReadFrame, reply: Any, connection: Connection) -> None:
         """The first commands of a frame, or all, are answered."""
         if not isinstance(reply, Done):
@@ -96,6 +106,7 @@ class ReadLine:
         if not 0 < len(answers) <= len(batch.commands):
             raise CodecError(f"{len(answers)} answers to {len(batch.commands)} commands")
         del self._sent[frame]
+        del answers[_count_of_room(answers) :]
         self._answer_size = max(len(reply.answers) // len(answers) + 1, self._answer_size // 2)
         if len(answers) < len(batch.commands):
             self._again.append(batch.split(len(answers)))
@@ -155,3 +166,11 @@ class ReadLine:
         self._first_deadline_ms = min(self._first_deadline_ms, batch.first_deadline_ms)
         collection, consistency, commands = self._collection, self._consistency, encode(batch.commands)
         connection.call(frame, lambda call: Read(call, collection, consistency, commands), now_ms=self._desk.now_ms)
+
+
+def _count_of_room(answers: list[Answer]) -> int:
+    """Returns how many answers there was room for: the first one has all the room that a frame can have."""
+    for position, answer in enumerate(answers):
+        if position and type(answer) is Failed and answer.code is Code.TOO_LARGE:
+            return position
+    return len(answers)

@@ -11,8 +11,8 @@ from libelli.core.codec import FrameReader, frame
 from libelli.core.errors import CertificateError, CodecError, ConfigurationError
 from libelli.core.limits import MIB
 
-REPLIES_SIZE_MAX = 64 * MIB
-"""One frame of a node; what this client asks for at a time stays far below it."""
+REPLIES_SIZE_MAX = 128 * MIB
+"""One frame of a node, which answers many calls at once; what this client asks for at a time stays far below it."""
 CERTIFICATE_WORDS = ("CERTIFICATE", "UNKNOWN_CA", "BAD_SIGNATURE")
 """In the reasons of OpenSSL that no further attempt changes."""
 

@@ -125,7 +125,7 @@ class FakeClient:
         member = next(member for member in self.members() if member.node == node)
         role = "leader" if node == self.leader else "learner" if member in self.learners else "follower"
         group = GroupStatus(
-            1, DEFAULT_COLLECTION, role, 3, self.leader, 9, 9, Index(1), Index(9), 0, self.store.revision,
+            1, DEFAULT_COLLECTION, role, 3, self.leader, 9, 9 - node + 1, Index(1), Index(9), 0, self.store.revision,
             self.store.compact_revision, self.store.size_bytes, tuple(self.voters), tuple(self.learners),
         )  # fmt: skip
         return NodeStatus(0, node, member.name, member.region, "c" * 32, 1000 + node, "0.1.0", 5_000, (group,))

@@ -25,6 +25,12 @@ def test_status_is_an_array_of_replicas(libelli: Shell) -> None:
     assert (first["term"], first["applied"], first["lag"]) == (3, 9, 0)
 
 
+def test_the_lag_is_what_the_leader_has_and_a_replica_has_not_applied(libelli: Shell, client: FakeClient) -> None:
+    assert [replica["lag"] for replica in libelli("status", "--json").document] == [0, 1, 2]
+    client.down = {1}
+    assert [replica["lag"] for replica in libelli("status", "--json").document] == [None, 0, 0]
+
+
 def test_a_replica_that_is_down_is_shown_as_down(libelli: Shell, client: FakeClient) -> None:
     client.down = {2}
     replicas = libelli("status", "--json").document

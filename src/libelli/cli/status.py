@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 DOWN = "down"
+LEADER = "leader"
 NONE = "none"
 UNKNOWN = -1
 TIMEOUT_MS_MAX = 3_000
@@ -37,6 +38,7 @@ def status(settings: Settings) -> None:
     """
     found = statuses(settings)
     replicas = [replica_document(member, answer, collection=settings.collection) for member, answer in found]
+    compare_with_leader(replicas)
     if settings.json:
         write_list(replicas)
     else:
@@ -87,6 +89,14 @@ def replica_document(member: "Member", answer: "NodeStatus | CallError", *, coll
     return document
 
 
+def compare_with_leader(replicas: Sequence[Document]) -> None:
+    """Sets each lag by what the leader said: a replica that hears of no leader does not know how far it is behind."""
+    ahead = max((replica["last_index"] for replica in replicas if replica["role"] == LEADER), default=None)
+    for replica in replicas:
+        if ahead is not None and replica["applied"] is not None:
+            replica["lag"] = max(0, ahead - replica["applied"])
+
+
 def node_fields(status: "NodeStatus") -> Document:
     """Returns what a node says of itself."""
     return {
@@ -115,7 +125,7 @@ def write_table(replicas: Sequence[Document], *, collection: str) -> None:
     for column in COLUMNS:
         table.add_column(column.replace("_", " "), justify="right" if column in NUMERIC else "left", no_wrap=True)
     for replica in replicas:
-        style = {"leader": "bold green", DOWN: "red"}.get(replica["role"], "")
+        style = {LEADER: "bold green", DOWN: "red"}.get(replica["role"], "")
         table.add_row(*(Text(cell(replica, column)) for column in COLUMNS), style=style)
     console = Console(no_color=color_wanted() is False)
     if not console.is_terminal:

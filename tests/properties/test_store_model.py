@@ -262,7 +262,7 @@ def check(taken: list[Step]) -> None:
     subject.compare_everything()
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(st.lists(steps, min_size=10, max_size=30))
 def test_a_store_answers_as_one_that_keeps_everything(taken: list[Step]) -> None:
     check(taken)

@@ -112,6 +112,21 @@ def test_a_range_is_sorted_and_then_cut(target: SortTarget, ascending: list[byte
     assert ([each.key for each in done.items], done.more, done.count) == (ascending[:0:-1], True, 3)
 
 
+def test_equals_stand_in_key_order_whichever_way_a_range_is_sorted() -> None:
+    """C3"""
+    store = fresh()
+    store.apply([Put(b"a", b"long"), Put(b"b", b""), Put(b"c", b"mid"), Put(b"c", b"")])
+    assert names(store, Range(*EVERYTHING, target=SortTarget.VERSION)) == [b"a", b"b", b"c"]
+    assert names(store, Range(*EVERYTHING, target=SortTarget.VERSION, order=SortOrder.DESCEND)) == [b"c", b"a", b"b"]
+
+
+def test_what_bounds_leave_out_of_a_sorted_range_is_not_more() -> None:
+    """C3"""
+    store = fresh(b"a", b"b", b"c")
+    done = ranged(store, Range(*EVERYTHING, target=SortTarget.MOD, min_mod_revision=3))
+    assert (len(done.items), done.more, done.count) == (2, False, 3)
+
+
 def test_a_sort_with_a_limit_finds_the_first_of_many() -> None:
     store = fresh()
     store.apply([Put(b"%05d" % at, b"%05d" % (at * 7919 % 4099)) for at in range(4000)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libelli.core import Code
+from libelli.core import Code, Decoder, encode
 from libelli.core.limits import KEY_SIZE_MAX, MIB, VALUE_SIZE_MAX
 from libelli.stores.mvcc.commands import (
     Command,
@@ -19,6 +19,8 @@ from libelli.stores.mvcc.commands import (
     Put,
     PutDone,
     Range,
+    SortOrder,
+    SortTarget,
     Transaction,
 )
 from tests.stores.mvcc.cases import EVERYTHING, code, do, fresh, item, names, value
@@ -128,6 +130,34 @@ def test_the_largest_key_and_value_are_taken() -> None:
     store.apply([Put(bytes(KEY_SIZE_MAX), b"1"), Put(b"a", bytes(VALUE_SIZE_MAX)), LeaseGrant(-(2**63), 1)])
     assert (value(store, bytes(KEY_SIZE_MAX)), len(value(store, b"a"))) == (b"1", VALUE_SIZE_MAX)
     assert list(store.leases()) == [(-(2**63), 1)]
+
+
+NUMBERS = (-(2**63), -1, 0, 2**63 - 1, 2**63, 2**64 - 1)
+"""The ends of what a decoded command may hold."""
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_number_stops_a_store(number: int) -> None:
+    store = fresh(b"a", b"b")
+    compares = [Compare(b"a", target, result, number) for target in CompareTarget for result in CompareResult]
+    commands: list[Command] = [
+        Put(b"a", b"", lease=number),
+        LeaseGrant(number, 10),
+        LeaseGrant(1, number),
+        LeaseRead(number, keys=True),
+        LeaseRevoke(number),
+        Range(b"a", b"c", limit=number),
+        Range(b"a", b"c", limit=number, target=SortTarget.MOD),
+        Range(b"a", b"c", revision=number),
+        Range(b"a", b"c", 0, 0, SortOrder.NONE, SortTarget.KEY, False, False, number, number, number, number),
+        Transaction(tuple(compares), (Range(b"a", revision=number),)),
+        Compact(number),
+    ]
+    decoder: Decoder[list[Command]] = Decoder(list[Command], name="commands")
+    decoded = decoder.decode(encode(commands))
+    assert decoded == commands
+    assert len(store.apply(decoded)) == len(commands)
+    assert len(store.read(decoded)) == len(commands)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ The answers to one frame share `RANGE_ANSWER_SIZE_MAX` bytes, so a frame of many
 """
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 from operator import itemgetter
 
 from libelli.core import Code, Refused
@@ -170,7 +169,7 @@ class Ranges:
         best.sort(key=itemgetter(0), reverse=command.order is SortOrder.DESCEND)
         size = 0
         kept = []
-        for each in islice(best, command.limit if command.limit > 0 else None):
+        for each in best[: command.limit] if command.limit > 0 else best:
             if size + each[1] > self.left_bytes:
                 break
             size += each[1]

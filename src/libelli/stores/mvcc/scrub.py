@@ -19,7 +19,6 @@ from libelli.stores.mvcc.tables import (
     POINTER_SIZE,
     REVISIONS,
     first_pointer,
-    revision_of,
     unpack_record,
 )
 from libelli.stores.mvcc.totals import Totals
@@ -45,24 +44,31 @@ class Scrub:
             totals.scrub_position = first_pointer(max(totals.scrubbed, 0))
         end = first_pointer(totals.scrub_target + 1)
         records = list(islice(self._engine.scan(REVISIONS, start=totals.scrub_position, end=end), count))
+        unseen, held = first_pointer(totals.scrubbed + 1), first_pointer(totals.scrub_target)
         for pointer, record in records:
-            self._visit(pointer, record)
+            self._visit(pointer, record, is_new=pointer >= unseen, is_held=pointer >= held)
         if len(records) < count:
             totals.scrubbed = totals.scrub_target
         else:
             totals.scrub_position = records[-1][0] + b"\x00"
 
-    def _visit(self, pointer: bytes, record: bytes) -> None:
-        totals = self._totals
-        revision = revision_of(pointer)
+    def _visit(self, pointer: bytes, record: bytes, *, is_new: bool, is_held: bool) -> None:
+        """Frees what a record shows to be of no use any more.
+
+        Args:
+            pointer: to the record.
+            record: of a revision up to the compaction that is being freed.
+            is_new: the last pass did not come here.
+            is_held: it belongs to that compaction's own revision.
+        """
         previous, _, previous_size, _, version, _, _ = unpack_record(record)
         # before the first version of a key there is nothing, or a deletion that was visited itself
-        if version != 1 and revision > totals.scrubbed:
+        if is_new and version != 1:
             self._engine.delete(REVISIONS, previous)
-            totals.size_bytes -= previous_size
-        if version == 0 and revision < totals.scrub_target:
+            self._totals.size_bytes -= previous_size
+        if version == 0 and not is_held:
             self._engine.delete(REVISIONS, pointer)
-            totals.size_bytes -= len(record)
+            self._totals.size_bytes -= len(record)
             self._forget(key_of(record), pointer)
 
     def _forget(self, key: bytes, pointer: bytes) -> None:

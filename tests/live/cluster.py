@@ -7,14 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from libelli.core.calls import GroupStatus
 from libelli.core.errors import LibelliError
-from libelli.live.certificates import ensure_cluster_certificates
+from libelli.live.certificates import Authority, IssueRequest, Kind, ensure_cluster_certificates
 from tests.live.sessions import RawSession
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class NodeProcess:
     peer: str
     client: str
     metrics: str
+    grpc: str
     process: "subprocess.Popen[bytes] | None" = None
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -93,8 +94,11 @@ class NodeProcess:
             )
 
     def wait_exit(self) -> int:
+        """Waits for an end that is expected."""
         assert self.process is not None
-        return self.process.wait(DEADLINE_S)
+        code = self.process.wait(DEADLINE_S)
+        self.process = None
+        return code
 
     def kill(self) -> None:
         """As a power cut is to the process: it has no time for anything."""
@@ -111,6 +115,11 @@ class NodeProcess:
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
 
+def new_node(number: int, folder: Path, ports: Sequence[int]) -> NodeProcess:
+    peer, client, metrics, grpc = (f"{HOST}:{port}" for port in ports)
+    return NodeProcess(number, folder / f"n{number}", peer, client, metrics, grpc)
+
+
 class Cluster:
     """Nodes 1 … `count`, with certificates of one authority; use as a context."""
 
@@ -121,11 +130,10 @@ class Cluster:
         self.certificates = ensure_cluster_certificates(folder / "certificates", peers=names)
         self.client_bundle = self.certificates.client.bundle
         self.options = {"log_level": "debug", "segment_bytes": 4 << 20, **(options or {})}
-        ports = free_ports(3 * count)
+        ports = free_ports(4 * count)
         self.nodes: dict[int, NodeProcess] = {}
         for number in range(1, count + 1):
-            peer, client, metrics = (f"{HOST}:{port}" for port in ports[3 * number - 3 : 3 * number])
-            self.nodes[number] = NodeProcess(number, folder / f"n{number}", peer, client, metrics)
+            self.nodes[number] = new_node(number, folder, ports[4 * number - 4 : 4 * number])
         for node in self.nodes.values():
             node.folder.mkdir(parents=True)
             self.configure(node)
@@ -143,7 +151,7 @@ class Cluster:
             "name": node.name,
             "cluster_id": self.cluster_id,
             "data": "data",
-            "certificates": str(self.certificates.peers[node.name].bundle),
+            "certificates": str(self.client_bundle.with_name(f"{node.name}.pem")),
             "listen_metrics": node.metrics,
             **self.options,
             **changes,
@@ -153,6 +161,16 @@ class Cluster:
             member = {"node": each.number, "name": each.name, "peer": each.peer, "client": each.client}
             lines += ["[[members]]", *(f"{name} = {_toml(value)}" for name, value in member.items())]
         node.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def add(self, number: int) -> NodeProcess:
+        """Makes certificate and files of a further node, which is to join."""
+        authority = Authority.open(self.certificates.authority)
+        bundle = authority.issue(IssueRequest(name=f"n{number}", kind=Kind.PEER, addresses=(HOST, "localhost"))).path
+        node = new_node(number, self.folder, free_ports(4))
+        node.folder.mkdir(parents=True)
+        self.nodes[number] = node
+        self.configure(node, certificates=str(bundle))
+        return node
 
     def found(self) -> "Cluster":
         """Starts all nodes of the new cluster and waits until there is a leader."""
@@ -184,7 +202,7 @@ class Cluster:
 
     def wait_leader(self, *, other_than: int | None = None) -> int:
         def found() -> int | None:
-            broken = [node for node in self.nodes.values() if node.process and node.process.poll() not in (None, 0, -9)]
+            broken = [node for node in self.nodes.values() if node.process and node.process.poll() not in (None, -9)]
             assert not broken, "".join(f"{node.name}:\n{node.output()}" for node in broken)
             leader = self.leader()
             return None if leader == other_than else leader

@@ -122,7 +122,7 @@ def test_all_that_was_acknowledged_is_there_after_all_are_killed(cluster: Cluste
 
 def test_a_folder_in_use_is_refused_to_a_second_process(cluster: Cluster) -> None:
     node = cluster.nodes[1]
-    second = NodeProcess(1, node.folder, node.peer, node.client, node.metrics)
+    second = NodeProcess(1, node.folder, node.peer, node.client, node.metrics, node.grpc)
     second.start()
     assert second.wait_exit() == ExitCode.STORAGE
     assert node.process is not None
@@ -209,20 +209,19 @@ def test_a_node_with_the_bundle_of_another_or_a_taken_port_is_refused(single: Cl
     assert "stop what uses it, or choose another" in node.output()
 
 
-def test_a_second_signal_ends_a_node_at_once(cluster: Cluster) -> None:
-    leader = cluster.wait_leader()
-    node = cluster.nodes[leader]
-    assert node.process is not None
-    others = [each for number, each in cluster.nodes.items() if number != leader]
-    for each in others:
-        each.kill()  # so that nobody can take the leadership over
-    node.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "node stops" in node.output().splitlines()[-1], "the stop")
-    node.process.send_signal(signal.SIGTERM)
-    assert node.wait_exit() == 128 + signal.SIGTERM
-    for each in cluster.nodes.values():
-        each.start()
-    cluster.wait_leader()
+def test_a_second_signal_ends_a_node_at_once(tmp_path: Path) -> None:
+    with Cluster(tmp_path, options={"timing": "wan"}) as cluster:
+        leader = cluster.found().wait_leader()
+        for number, other in cluster.nodes.items():
+            if number != leader:
+                other.kill()  # so that nobody can take the leadership over
+        node = cluster.nodes[leader]
+        assert node.process is not None
+        node.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "node stops" in node.output(), "the stop")
+        node.process.send_signal(signal.SIGTERM)
+        assert node.wait_exit() == 128 + signal.SIGTERM
+        assert "by a second signal" in node.output()
 
 
 def test_a_full_disk_delays_answers_and_loses_nothing(single: Cluster) -> None:

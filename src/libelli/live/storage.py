@@ -12,14 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
+from libelli.core.errors import DamagedError
 from libelli.core.ids import DEFAULT_GROUP, GroupId
 from libelli.core.members import Configuration, Member
 from libelli.host.identity import Identity
-from libelli.host.log import SEGMENT_SIZE_DEFAULT, LogWriter, RecoveredLog, recover
+from libelli.host.log import SEGMENT_SIZE_DEFAULT, GroupLog, LogWriter, RecoveredLog, recover
+from libelli.host.machine import read_position
 from libelli.host.world import ReadLog, WriteLog
 from libelli.live.disk import OsDisk
 from libelli.live.flusher import FlushCompletion, FlushThread, FlushWork
-from libelli.live.folder import LOG_NAME, Beginning, Folder, Stage, mark_in_use, open_folder
+from libelli.live.folder import ANEW, LOG_NAME, Beginning, Folder, Stage, mark_in_use, open_folder
 from libelli.live.lmdb_checkpoint import LmdbCheckpoint
 from libelli.live.lock import DirectoryLock
 from libelli.live.writer import Completion, LogThread
@@ -38,6 +40,14 @@ def open_checkpoint(path: Path, group: GroupId, identity: Identity) -> Checkpoin
         StorageError: it is damaged, another node's, or cannot be read.
     """
     return LmdbCheckpoint(checkpoint_path(path, group), cluster=identity.cluster, node=identity.node)
+
+
+def _require_fit(path: Path, checkpoint: Checkpoint, log: GroupLog | None) -> None:
+    """Refuses a checkpoint that ends before the log begins: what lies between is lost."""
+    reached = read_position(checkpoint).index
+    begin = log.start.index if log is not None else 0
+    if reached < begin:
+        raise DamagedError(f"{path} reaches entry {reached}, and the log begins behind entry {begin}: {ANEW}")
 
 
 class Storage:
@@ -78,6 +88,7 @@ class Storage:
             self.log: RecoveredLog = recover(self._disk, cluster=identity.cluster, node=identity.node)
             checkpoint = open_checkpoint(path, DEFAULT_GROUP, identity)
             opened.callback(checkpoint.close)
+            _require_fit(checkpoint_path(path, DEFAULT_GROUP), checkpoint, self.log.groups.get(DEFAULT_GROUP))
             self.checkpoints: Mapping[GroupId, Checkpoint] = {DEFAULT_GROUP: checkpoint}
             self._opened = opened.pop_all()
 

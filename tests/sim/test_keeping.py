@@ -191,6 +191,15 @@ def test_a_copy_of_everything_is_whole_and_holds_what_was_answered_before() -> N
     assert reader.header.groups[0].index >= 31
 
 
+def test_a_copy_that_a_follower_refuses_is_forgotten() -> None:
+    scene = Scene()
+    follower = scene.followers()[0]
+    refused = scene.client.ask(ReadSnapshot, node=follower.member.node)
+    scene.world.wait(refused)
+    assert refused.answer.code in {Code.NOT_LEADER, Code.NOT_CONNECTED}
+    assert follower.node._exports._asked == {}
+
+
 def _part(scene: Scene, transfer: int, cursor: bytes):
     operation = scene.client.ask(lambda call: ReadSnapshot(call, transfer, cursor))
     scene.world.wait(operation)

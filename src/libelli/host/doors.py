@@ -30,7 +30,13 @@ from libelli.core.codec import encode
 from libelli.core.errors import CallError, Code, CodecError
 from libelli.core.events import AddLearner, PromoteLearner, RemoveMember, Request, TransferLeadership
 from libelli.core.ids import DEFAULT_COLLECTION, NodeId, Waiter
-from libelli.core.limits import CONNECTION_CALLS_MAX, FRAME_COMMANDS_MAX, FRAME_SIZE_MAX, WATCHERS_MAX
+from libelli.core.limits import (
+    CONNECTION_CALLS_MAX,
+    FRAME_COMMANDS_MAX,
+    FRAME_SIZE_MAX,
+    TRANSACTION_OPERATIONS_MAX,
+    WATCHERS_MAX,
+)
 from libelli.core.members import Configuration, Member
 from libelli.core.versions import OLDEST_WIRE_VERSION, WIRE_VERSION, common_wire_version
 from libelli.host.exports import Exports
@@ -41,6 +47,7 @@ from libelli.host.outbox import Outbox
 from libelli.host.waiters import ChangeWaiter, KeepAliveWaiter, ReadWaiter, WriteWaiter
 from libelli.host.world import CloseClient, SendClient
 from libelli.stores.mvcc.commands import Command, LeaseRead, Range, Transaction
+from libelli.stores.mvcc.validity import nests_too_deep
 
 READS = (Range, LeaseRead, Transaction)
 DIGEST_KEYS_MAX = 10_000
@@ -125,8 +132,9 @@ class Doors:
         found = self._connections.get(connection)
         if found is not None:
             found.waiting -= 1
-            if type(reply) is Refusal and Code.NO_SPACE <= reply.code < Code.NOT_LEADER:
-                self.refused += 1
+            if type(reply) is Refusal:
+                self.refused += Code.NO_SPACE <= reply.code < Code.NOT_LEADER
+                self._exports.refused(connection, reply.call)
             self._outbox.reply(connection, reply)
 
     def post(self, connection: int, reply: Reply) -> None:
@@ -254,6 +262,10 @@ class Doors:
             return None
         if len(commands) > FRAME_COMMANDS_MAX:
             message = f"{len(commands)} commands in a frame; the limit is {FRAME_COMMANDS_MAX}: send less at once"
+            self._refuse(connection, call, Code.TOO_MANY_OPERATIONS, message)
+            return None
+        if any(type(command) is Transaction and nests_too_deep(command) for command in commands):
+            message = f"transactions are nested more than {TRANSACTION_OPERATIONS_MAX} deep: nest less"
             self._refuse(connection, call, Code.TOO_MANY_OPERATIONS, message)
             return None
         return commands

@@ -72,6 +72,10 @@ class Exports:
                 found.append((connection, self._open(connection, call, now_ms)))
         return found
 
+    def refused(self, connection: int, call: int) -> None:
+        """A call was refused; if it asked for a copy, nobody waits for that any more."""
+        self._asked.pop((connection, call), None)
+
     def forget(self, connection: int) -> None:
         """Drops the copies of a connection."""
         for transfer, export in list(self._exports.items()):

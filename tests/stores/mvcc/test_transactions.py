@@ -18,6 +18,7 @@ from libelli.stores.mvcc.commands import (
     Transaction,
     TransactionDone,
 )
+from libelli.stores.mvcc.validity import nests_too_deep
 from tests.stores.mvcc.cases import EVERYTHING, code, do, fresh, names, value
 
 EQUAL, GREATER, LESS, NOT_EQUAL = CompareResult
@@ -225,3 +226,11 @@ def test_a_transaction_moves_money_or_does_not() -> None:
     assert do(store, move, TransactionDone).succeeded
     assert not do(store, move, TransactionDone).succeeded
     assert (value(store, b"ann"), value(store, b"bob"), store.revision) == (b"2", b"4", 4)
+
+
+def test_a_nest_that_might_not_be_decoded_everywhere_is_found() -> None:
+    assert not nests_too_deep(Transaction())
+    assert not nests_too_deep(Transaction(success=puts(200)))
+    assert not nests_too_deep(chain(128))
+    assert nests_too_deep(chain(129))
+    assert nests_too_deep(Transaction(failure=(Put(b"a", b""), chain(5000))))

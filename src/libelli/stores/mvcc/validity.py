@@ -55,6 +55,20 @@ def needs_space(command: Command) -> bool:
     return type(command) in (Put, LeaseGrant)
 
 
+def nests_too_deep(transaction: Transaction) -> bool:
+    """Returns whether transactions stand in each other more deeply than any that can be carried out.
+
+    Doors must refuse these, because only they can: how deep a nest may be to be decoded depends on how deep the
+    calls around the decoder are, so a nest of hundreds that a door could read may not be readable in the log.
+    """
+    level, depth = [transaction], 0
+    while level and depth <= TRANSACTION_OPERATIONS_MAX:
+        branches = [branch for each in level for branch in (each.success, each.failure)]
+        level = [each for branch in branches for each in branch if type(each) is Transaction]
+        depth += 1
+    return bool(level)
+
+
 def _operations(transaction: Transaction) -> Iterator[Operation]:
     """Yields the operations of both branches, nested ones too; as a loop, since nesting may be deep."""
     waiting: list[Operation] = [transaction]

@@ -71,6 +71,7 @@ class FakeCluster:
     """Attributes:
     leader: who leads; 0 nobody.
     applied: every put, in order.
+    cut_off: nodes that hear of no leader.
     frames: (session, sequence) of every Write that arrived, in order.
     """
 
@@ -88,6 +89,7 @@ class FakeCluster:
         self.revision = 1
         self.compact_revision = 0
         self.calls: list[tuple[int, Call]] = []
+        self.cut_off: set[int] = set()
         self.watches: dict[tuple[int, int], Watch] = {}
 
     def welcome(self, node: int, body: bytes) -> bytes:
@@ -184,7 +186,8 @@ class FakeCluster:
     def status(self, node: int, call: int) -> NodeStatus:
         role = "leader" if node == self.leader else "follower"
         numbers = (1, 1, 1, 1, 0, self.revision, self.compact_revision, 0)
-        group = GroupStatus(1, DEFAULT_COLLECTION, role, 1, NodeId(self.leader), *numbers, self.members, ())
+        leader = NodeId(0 if node in self.cut_off else self.leader)
+        group = GroupStatus(1, DEFAULT_COLLECTION, role, 1, leader, *numbers, self.members, ())
         return NodeStatus(call, NodeId(node), f"n{node}", "", self.name, 0, "fake", 0, (group,))
 
 

@@ -171,3 +171,12 @@ def test_a_watch_that_is_denied_ends_with_that() -> None:
     world.watch(EVERYTHING, "w")
     world.run(lambda: bool(world.watched))
     assert isinstance(world.watched[0].error, Refused)
+
+
+def test_a_watch_leaves_a_node_that_has_lost_the_others() -> None:
+    cluster = FakeCluster(leader=1)
+    world = watching(cluster)
+    cluster.leader, cluster.cut_off = 2, {1}
+    world.run(lambda: any(isinstance(call, Watch) and node == 2 for node, call in cluster.calls))
+    put(world, "a")
+    world.run(lambda: seen(world) == [b"a"])

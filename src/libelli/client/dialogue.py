@@ -290,6 +290,8 @@ class Dialogue:
         for reply in replies_decoder.decode(body):
             if type(reply) is NodeStatus:
                 self._directory.learn_status(reply)
+                for watch in self._watches:
+                    watch.on_status(reply, connection)
             connection.dispatch(reply)
 
     # -- lines --------------------------------------------------------------------------------------------

@@ -206,6 +206,14 @@ class Directory:
         at_once = refusal.code is Code.OUT_OF_ORDER or (moved and route.attempts <= 2)
         self._pause(route, at_once=at_once)
 
+    def distrust(self, collection: str, connection: Connection) -> None:
+        """The node has lost the others: ask it last."""
+        route = self._route(collection)
+        connection.asked_ms = self._desk.now_ms
+        route.attempts += 1
+        if route.leader == connection.node:
+            route.leader = NO_NODE
+
     def learn_members(self, members: Iterable[Member]) -> None:
         """Takes the newest list of members over."""
         known = {member.node: member for member in members}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from libelli.client.effects import WatchBegan, WatchChanged, WatchEnded
 from libelli.client.outcomes import Verdict, refused, unanswered_read, verdict_of
-from libelli.core.calls import CancelWatch, Changes, Done, Refusal, Watch, Watching
+from libelli.core.calls import CancelWatch, Changes, Done, NodeStatus, Refusal, Watch, Watching
 from libelli.core.codec import Decoder
 from libelli.core.errors import CallError, CodecError
 from libelli.stores.mvcc.commands import WatchEvent
@@ -94,6 +94,15 @@ class WatchLine:
     def on_lost(self, connection: Connection) -> None:
         """See `Handler`."""
         self._connection = None
+
+    def on_status(self, status: NodeStatus, connection: Connection) -> None:
+        """Leaves a node that knows no leader: cut off from the others it would hear of changes very late."""
+        if connection is not self._connection:
+            return
+        for group in status.groups:
+            if group.collection == self._request.collection and not group.leader:
+                self._leave()
+                self._directory.distrust(group.collection, connection)
 
     def expire(self) -> None:
         """Ends a watch that could not be opened in time; one that was open before goes on trying."""

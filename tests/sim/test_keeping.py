@@ -193,6 +193,7 @@ def test_a_copy_of_everything_is_whole_and_holds_what_was_answered_before() -> N
 
 def test_a_copy_that_a_follower_refuses_is_forgotten() -> None:
     scene = Scene()
+    scene.put(b"k", b"v")
     follower = scene.followers()[0]
     refused = scene.client.ask(ReadSnapshot, node=follower.member.node)
     scene.world.wait(refused)

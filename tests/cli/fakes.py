@@ -117,7 +117,7 @@ class FakeClient:
 
     # ── the cluster ───────────────────────────────────────────────────────────────────────────────────────
 
-    def members(self) -> tuple[Member, ...]:
+    def members(self, *, timeout_ms: int = 0) -> tuple[Member, ...]:
         self._fail_if_asked()
         return (*self.voters, *self.learners)
 

@@ -42,6 +42,14 @@ class Terminal:
         assert found == code, f"{arguments}: exit {found}\n{written}\n{said}"
         return str(written if code == 0 else said)
 
+    def is_done(self, *arguments: str) -> bool:
+        """Runs a command that may be refused for now."""
+        try:
+            self.run(*arguments)
+        except AssertionError:
+            return False
+        return True
+
     def json(self, *arguments: str) -> Any:
         """Runs a command with --json; returns its document."""
         return json.loads(self.run(*arguments, "--json"))

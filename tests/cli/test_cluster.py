@@ -123,7 +123,7 @@ def test_a_member_is_added_here_promoted_and_removed(tmp_path: Path) -> None:
         started = terminal.start_line(added["start"], output="n4.txt")
         try:
             wait_until(lambda: terminal.replicas()["n4"]["lag"] == 0, "the new member to catch up")
-            terminal.run("member", "promote", "n4")
+            wait_until(lambda: terminal.is_done("member", "promote", "n4"), "the leader to know that it has caught up")
             assert [each["vote"] for each in terminal.json("member", "list")["members"]] == [True] * 4
             terminal.run("transfer", "n4")
             terminal.leader()

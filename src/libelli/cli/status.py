@@ -8,7 +8,7 @@ import typer
 from libelli.cli.documents import Document
 from libelli.cli.output import color_wanted, write_list, write_text
 from libelli.cli.settings import Settings, command
-from libelli.core.errors import CallError, Code, call_error
+from libelli.core.errors import CallError, Code, Unavailable, call_error
 
 if TYPE_CHECKING:
     from libelli.core.calls import GroupStatus, NodeStatus
@@ -53,11 +53,16 @@ def statuses(settings: Settings) -> "Sequence[tuple[Member, NodeStatus | CallErr
     Raises:
         CallError: nobody answers, and no members are known.
     """
+    timeout_ms = min(settings.timeout_ms, TIMEOUT_MS_MAX)
     with settings.client() as client:
         try:
-            return client.statuses(timeout_ms=min(settings.timeout_ms, TIMEOUT_MS_MAX))
+            if not (found := client.statuses(timeout_ms=timeout_ms)):
+                # Whoever was asked is so new that it knows of no members, itself included: the leader does.
+                client.members(timeout_ms=timeout_ms)
+                found = client.statuses(timeout_ms=timeout_ms)
+            return found
         except CallError as error:
-            if error.code is not Code.NOT_CONNECTED or not (members := known_members(settings)):
+            if not isinstance(error, Unavailable) or not (members := known_members(settings)):
                 raise
             return [(member, error) for member in members]
 

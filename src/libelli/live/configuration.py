@@ -31,7 +31,7 @@ from libelli.live.logs import LogFormat, LogLevel
 from libelli.protocols.raft import TIMINGS, Options, ReadMode
 
 ENVIRONMENT_PREFIX = "LIBELLI_"
-NOT_OURS = frozenset({"LIBELLI_CLUSTER", "LIBELLI_ENDPOINT"})
+NOT_OURS = frozenset({"LIBELLI_CLIENT_CERTIFICATES", "LIBELLI_CLUSTER", "LIBELLI_ENDPOINT"})
 """Variables of the client commands."""
 CLUSTER_DIGITS = 32
 SEGMENT_SIZE_MIN = MIB

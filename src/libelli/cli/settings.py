@@ -59,7 +59,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
         typer.Option(
             "--certificates",
             metavar="FILE",
-            help="The bundle (PEM) to identify with instead of the cluster's. (env: LIBELLI_CERTIFICATES)",
+            help="The bundle (PEM) to identify with instead of the cluster's. (env: LIBELLI_CLIENT_CERTIFICATES)",
         ),
     ],
     "plain": Annotated[
@@ -133,7 +133,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         found["cluster"] = Path(cluster)
     if endpoint := environment.get("LIBELLI_ENDPOINT"):
         found["endpoint"] = endpoint.replace(",", " ").split()
-    if certificates := environment.get("LIBELLI_CERTIFICATES"):
+    if certificates := environment.get("LIBELLI_CLIENT_CERTIFICATES"):
         found["certificates"] = Path(certificates)
     return found
 

@@ -206,9 +206,9 @@ class Watcher:
             place = change.place
             self._say(
                 {"event": "started", "name": place.name, "region": place.region, "process": change.process,
-                 "address": place.client, "metrics": place.http, "log": str(log_path(self._folder, place)),
+                 "address": place.client, "grpc_address": place.grpc, "metrics": place.http, "log": str(log_path(self._folder, place)),
                  "start": serve_line(self._folder, place)},
-                f"  {place.name:<4} {place.region:<12} process {change.process:<8} clients {place.client}  "
+                f"  {place.name:<4} {place.region:<12} process {change.process:<8} clients {place.client}  gRPC {place.grpc}  "
                 f"metrics http://{place.http}/metrics  log {log_path(self._folder, place)}",
             )  # fmt: skip
 

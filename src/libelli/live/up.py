@@ -23,6 +23,7 @@ from pathlib import Path
 
 from libelli.core.errors import ConfigurationError
 from libelli.live.cluster_file import ClusterFile, Place
+from libelli.live.configuration import ENVIRONMENT_PREFIX
 from libelli.live.lock import lock_holder
 from libelli.live.replica_files import configuration_path, data_path, log_path
 
@@ -169,9 +170,11 @@ def _spawn(folder: Path, place: Place) -> "subprocess.Popen[bytes]":
         log = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     with log:
         return subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, str(configuration_path(folder, place))],
+            env=environment,  # what a replica is, its file says
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -4,6 +4,7 @@ import pytest
 
 from libelli.core.errors import Code, MayHaveHappened
 from libelli.host.sessions import Sessions
+from libelli.sim.disk import KeepNone, SimulatedDisk
 from libelli.sim.history import Outcome
 from libelli.sim.kernel import MS
 from libelli.sim.network import Link
@@ -39,8 +40,8 @@ def test_clusters_of_other_sizes_work_alike(nodes: int) -> None:
 @pytest.mark.parametrize("fault", [{"loss": 0.1}, {"repeat": 0.2}, {"reorder": 0.3}, {"jitter_us": 20 * MS}])
 def test_a_bad_network_between_nodes_changes_no_answer(fault: dict[str, float]) -> None:
     scene = Scene(link=Link(delay_us=1_000, **fault))
-    loads = [Load(scene.world, pause_us=10 * MS), Load(scene.world, pause_us=10 * MS)]
-    scene.world.run_ms(1_500)
+    loads = [Load(scene.world, pause_us=20 * MS), Load(scene.world, pause_us=20 * MS)]
+    scene.world.run_ms(1_000)
     stop_all(scene.world, *loads)
     assert sum(load.done for load in loads) > 50
     scene.finish()
@@ -49,15 +50,15 @@ def test_a_bad_network_between_nodes_changes_no_answer(fault: dict[str, float]) 
 @pytest.mark.parametrize("nodes", [3, 5])
 def test_each_replica_in_turn_is_killed_under_load(nodes: int) -> None:
     scene = Scene(nodes=nodes)
-    load, counter = Load(scene.world, pause_us=10 * MS), Counter(scene.world, b"count")
+    load, counter = Load(scene.world, depth=2, pause_us=25 * MS), Counter(scene.world, b"count")
     for node in range(1, nodes + 1):
-        scene.world.run_ms(200)
+        scene.world.run_ms(100)
         scene.world.processes[node].kill()
-        scene.world.run_ms(500)
+        scene.world.run_ms(400)
         scene.world.restart(node)
-    scene.world.run_ms(500)
+    scene.world.run_ms(300)
     stop_all(scene.world, load, counter)
-    assert load.done > 100
+    assert load.done > 50
     assert int(scene.get(b"count") or 0) in range(counter.certain, counter.certain + counter.uncertain + 1)
     scene.finish()
 
@@ -65,7 +66,7 @@ def test_each_replica_in_turn_is_killed_under_load(nodes: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_power_of_all_fails_at_once_and_nothing_acknowledged_is_lost(seed: int) -> None:
     scene = Scene(seed=seed)
-    loads = [Load(scene.world, pause_us=1 * MS, timeout_ms=1_000) for _ in range(2)]
+    loads = [Load(scene.world, pause_us=6 * MS, timeout_ms=1_000) for _ in range(2)]
     scene.world.run_ms(300 + 7 * seed)
     for node in (1, 2, 3):
         scene.world.crash(node)
@@ -118,7 +119,7 @@ def test_a_link_that_is_deaf_in_one_direction_does_not_stop_the_cluster() -> Non
     first, second = (process.member.node for process in scene.followers())
     scene.world.cut(first, scene.leader.member.node)
     scene.world.cut(second, first)
-    load = Load(scene.world, pause_us=10 * MS)
+    load = Load(scene.world, pause_us=25 * MS)
     scene.world.run_ms(1_500)
     assert load.done > 50
     scene.world.heal()
@@ -258,3 +259,24 @@ def test_the_judge_sees_a_stale_read() -> None:
     scene.world.history.operations[-1].answer = stale
     with pytest.raises(AssertionError, match="answered at 2, but 3 was known before"):
         judge(scene.world.history, scene.ledger)
+
+
+class ForgetfulDisk(SimulatedDisk):
+    """Says that it has synced, and has not."""
+
+    def sync(self, name: str) -> None:
+        self.size(name)
+
+
+def test_disks_that_lie_about_their_syncs_are_found_out() -> None:
+    scene = Scene(make_disk=lambda dice: ForgetfulDisk(random=dice))
+    for number in range(5):
+        scene.put(b"k", b"v%d" % number)
+    for node in (1, 2, 3):
+        scene.world.crash(node, KeepNone())
+    for node in (1, 2, 3):
+        scene.world.restart(node)
+    scene.world.wait_leader()
+    scene.ask(Put(b"k", b"after"), timeout_ms=20_000)
+    with pytest.raises(AssertionError):
+        scene.finish()

@@ -133,6 +133,7 @@ class Node:
         self._bodies: list[tuple[int, bytes]] = []
         self._written: list[int] = []
         self._completions: list[tuple[Any, ...]] = []
+        self._configurations: list[Configuration] = []
         self._dialled: tuple[tuple[NodeId, str, str], ...] = ()
         self._wake_ms = -1
         self._now_ms = 0
@@ -307,12 +308,19 @@ class Node:
                 group.put_event(Message(now_ms, source, payload))
 
     def _dial(self) -> None:
+        # A member whose removal is not applied here is still spoken with: it may be the leader that removes itself.
+        configurations = [
+            configuration
+            for group in self._groups.values()
+            for configuration in (group.machine.configuration, group.replica.configuration)
+        ]
+        if configurations == self._configurations:
+            return
+        self._configurations = configurations
         members: dict[NodeId, tuple[NodeId, str, str]] = {}
-        for group in self._groups.values():
-            # A member whose removal is not applied here is still spoken with: it may be the leader that removes itself.
-            for member in (*group.machine.configuration, *group.replica.configuration):
-                if member.node != self.identity.node:
-                    members[member.node] = (member.node, member.name, member.peer_address)
+        for member in (member for configuration in configurations for member in configuration):
+            if member.node != self.identity.node:
+                members[member.node] = (member.node, member.name, member.peer_address)
         peers = tuple(members[node] for node in sorted(members))
         if peers != self._dialled:
             self._dialled = peers

@@ -207,6 +207,22 @@ def _part(scene: Scene, transfer: int, cursor: bytes):
     return operation.answer
 
 
+def test_a_slow_checkpoint_holds_up_applying_and_no_read_is_stale() -> None:
+    scene = Scene(chosen=options(flush_bytes=200, flush_us=400_000))
+    writers = [scene.world.client() for _ in range(3)]
+    for round_number in range(4):
+        writes = [
+            writer.submit(Put(b"k", f"{writer.name}.{round_number}.{number}".encode() + b"." * 300))
+            for writer in writers
+            for number in range(2)
+        ]
+        scene.world.run_ms(5)
+        reads = [writer.submit(Range(b"k")) for writer in writers]
+        scene.world.wait(*writes, *reads)
+    assert all(operation.is_done for operation in scene.world.history.operations)
+    scene.finish()
+
+
 def test_options_can_differ_between_nodes() -> None:
     chosen = options()
     scene = Scene(chosen=chosen, special={2: with_node(chosen, flush_bytes=100), 3: replace(chosen, step_us=500)})

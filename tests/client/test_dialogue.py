@@ -64,6 +64,29 @@ def test_a_dead_endpoint_does_not_hold_up_the_others() -> None:
     assert world.now_ms < 3_000
 
 
+def test_an_address_that_never_answers_does_not_hold_up_the_others() -> None:
+    for seed in range(6):
+        world = World(FakeCluster(leader=3), seed=seed)
+        world.black_holes = {1, 2}
+        world.put("a", timeout_ms=30_000)
+        assert isinstance(world.outcome("a"), PutDone)
+        assert world.now_ms < 3_000
+
+
+def test_a_leader_that_went_silent_is_replaced_within_seconds() -> None:
+    cluster = FakeCluster(leader=1)
+    world = World(cluster)
+    world.put("a")
+    world.outcome("a")
+    cluster.mood = lambda node, _call: Deafness() if node == 1 else None
+    cluster.leader = 2
+    world.black_holes = {1}
+    world.put("b", timeout_ms=30_000)
+    began_ms = world.now_ms
+    assert isinstance(world.outcome("b"), PutDone)
+    assert world.now_ms - began_ms < 4_000
+
+
 def test_commands_of_one_step_share_a_frame() -> None:
     cluster = FakeCluster()
     world = World(cluster)

@@ -34,6 +34,7 @@ class World:
     outcomes: of each waiter.
     watched: what watchers were told, in order.
     down: nodes that cannot be reached.
+    black_holes: nodes of which nothing is heard when they are dialled.
     dialled: addresses in the order in which they were dialled.
     """
 
@@ -52,6 +53,7 @@ class World:
         self.outcomes: dict[Any, Any] = {}
         self.watched: list[Any] = []
         self.down: set[int] = set()
+        self.black_holes: set[int] = set()
         self.dialled: list[str] = []
         self.peers: dict[int, str] = {}
         self._order = count()
@@ -163,6 +165,8 @@ class World:
 
     def _dial(self, connection: int, address: str) -> None:
         node = int(address.removeprefix("host").split(":")[0])
+        if node in self.black_holes:
+            return
         if node in self.down:
             self.dialogue.lost(connection, "connection refused")
         else:

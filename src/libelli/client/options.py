@@ -27,7 +27,7 @@ class DialogueOptions(Struct, frozen=True, kw_only=True):
     pending_bytes_max: int = 64 * MIB
     connect_timeout_ms: int = 3_000
     hedge_ms: int = 250
-    ping_after_ms: int = 1_500
-    silent_ms: int = 5_000
+    ping_after_ms: int = 1_000
+    silent_ms: int = 3_000
     back_off_ms: int = 20
     back_off_max_ms: int = 500

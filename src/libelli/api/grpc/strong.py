@@ -43,7 +43,7 @@ from libelli.stores.mvcc.commands import (
     TransactionDone,
 )
 
-BATCHES_MAX = 64
+BATCHES_MAX = 32
 """Batches of one stream that wait for their answers; more are not read until some are answered."""
 A = TypeVar("A", bound=Answer)
 Started = asyncio.Future[Answer] | CallError

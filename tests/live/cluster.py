@@ -128,7 +128,7 @@ class Cluster:
         self.cluster_id = secrets.token_hex(16)
         names = {f"n{number}": (HOST, "localhost") for number in range(1, count + 1)}
         self.certificates = ensure_cluster_certificates(folder / "certificates", peers=names)
-        self.client_bundle = self.certificates.client.bundle
+        self.client_bundle: Path | None = self.certificates.client.bundle
         self.options = {"log_level": "debug", "segment_bytes": 4 << 20, **(options or {})}
         ports = free_ports(4 * count)
         self.nodes: dict[int, NodeProcess] = {}
@@ -151,7 +151,7 @@ class Cluster:
             "name": node.name,
             "cluster_id": self.cluster_id,
             "data": "data",
-            "certificates": str(self.client_bundle.with_name(f"{node.name}.pem")),
+            "certificates": str(self.certificates.client.bundle.with_name(f"{node.name}.pem")),
             "listen_metrics": node.metrics,
             **self.options,
             **changes,

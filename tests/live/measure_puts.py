@@ -1,14 +1,13 @@
 """Measures puts per second of real nodes: `python -m tests.live.measure_puts --nodes 3 --frame 256 --window 8`.
 
 One process drives pipelined raw sessions on the leader; frames are encoded beforehand, so that the generator costs
-little of the machine that it shares with the nodes. With --profile the leader runs under cProfile, and its most
-expensive functions are printed; its times are then not those of a node.
+little of the machine that it shares with the nodes. With --profile it prints where the
+leader and a follower spent their time.
 """
 
 import argparse
 import asyncio
 import os
-import pstats
 import sys
 import tempfile
 import time
@@ -100,16 +99,17 @@ def _same(load: Load) -> Load:
     return load
 
 
-async def drive(address: str, bundle: Path, arguments: argparse.Namespace) -> tuple[float, list[float]]:
+async def drive(address: str, bundle: Path | None, arguments: argparse.Namespace) -> tuple[float, list[float]]:
     target = parse_address(address)
-    context = client_context(CertificatePaths.of(bundle))
+    context = client_context(CertificatePaths.of(bundle)) if bundle is not None else None
+    name = None if context is None else target.host
     loop = asyncio.get_running_loop()
     frames = max(1, arguments.puts // arguments.frame // arguments.sessions)
     loads = []
     for number in range(arguments.sessions):
         load = Load(number=number, size=arguments.frame, window=arguments.window, count=frames, keys=arguments.keys)
         make = partial(_same, load)
-        await loop.create_connection(make, target.host, target.port, ssl=context, server_hostname=target.host)
+        await loop.create_connection(make, target.host, target.port, ssl=context, server_hostname=name)
         loads.append(load)
     await asyncio.gather(*(load.opened for load in loads))
     began = time.perf_counter()
@@ -134,11 +134,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--timing", default="lan")
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         options = {"log_level": "warning", "segment_bytes": 64 << 20, "timing": arguments.timing}
         with Cluster(Path(folder), arguments.nodes, options=options) as cluster:
+            if arguments.plain:
+                for node in cluster.nodes.values():
+                    cluster.configure(node, certificates=None, plain=True)
+                cluster.client_bundle = None
             measure(cluster, arguments)
 
 
@@ -172,9 +177,7 @@ def measure(cluster: Cluster, arguments: argparse.Namespace) -> None:
             node.stop()
         for number in (leader, leader % arguments.nodes + 1):
             out.write(f"node {number}{' (leader)' if number == leader else ''}\n")
-            pstats.Stats(str(cluster.nodes[number].folder / "profile"), stream=out).sort_stats("tottime").print_stats(
-                28
-            )
+            out.write((cluster.nodes[number].folder / "profile").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

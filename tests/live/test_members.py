@@ -106,7 +106,7 @@ def test_the_grpc_door_answers_with_the_nodes_own_certificates(tmp_path: Path) -
         node = cluster.nodes[1]
         cluster.configure(node, listen_grpc=node.grpc)
         cluster.found()
-        key, chain, root = load_bundle(cluster.client_bundle).pem_triple
+        key, chain, root = load_bundle(cluster.certificates.client.bundle).pem_triple
         credentials = grpc.ssl_channel_credentials(root, key, chain)
         with grpc.secure_channel(node.grpc, credentials) as channel:
             grpc.channel_ready_future(channel).result(30)

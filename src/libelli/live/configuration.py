@@ -37,6 +37,9 @@ CLUSTER_DIGITS = 32
 SEGMENT_SIZE_MIN = MIB
 SEGMENT_SIZE_LARGEST = 1024 * MIB
 QUOTA_BYTES_MIN = 16 * MIB
+STEP_BYTES = MIB
+"""Entries applied in one turn: some 7,000 small puts, 40 ms. Four times as much took longer than a heartbeat in a LAN,
+and a leader that is silent for so long is taken for dead (`tests/live/measure_puts.py` logs slow turns)."""
 
 
 class MemberConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,6 +181,7 @@ class ServeConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_field
             retain_revisions=self.retain_revisions,
             retain_ms=self.retain_ms,
             comparison_interval_ms=self.comparison_interval_ms,
+            step_bytes=STEP_BYTES,
         )
 
     def _check_security(self) -> None:

@@ -1,6 +1,5 @@
 """A further replica of a cluster on this machine: its ports, certificate and configuration."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ class Growth:
             ConfigurationError: a file cannot be written.
             StorageError: the data folder is somebody's already.
         """
-        from libelli.cli.starting import serve_line
+        from libelli.cli.hints import serve_line
         from libelli.live.cluster_file import write_cluster_file
         from libelli.live.folder import Beginning
         from libelli.live.replica_files import begin_data, write_replica_configuration
@@ -88,10 +87,3 @@ class Growth:
         begin_data(folder, content, place, beginning=Beginning.JOIN)
         write_cluster_file(self._path, content)
         return serve_line(folder, place)
-
-
-def up_line(folder: Path) -> str:
-    """Returns the command that starts the cluster in `folder`."""
-    from libelli.cli.starting import program
-
-    return f"{program()} up --data {shlex.quote(str(folder))}"

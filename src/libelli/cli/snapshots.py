@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from libelli.cli.hints import up_line
 from libelli.cli.output import write_document, write_text
 from libelli.cli.parameters import NewDataOption, NewPortOption, NewRegionOption, NewReplicasOption
 from libelli.cli.settings import OUTPUT_OPTIONS, Settings, command
@@ -81,8 +82,6 @@ def wish_of(*, replicas: int, region: list[str] | None, port: int | None) -> "Wi
 
 def write_seeded(settings: Settings, folder: Path, seeded: "Seeded") -> None:
     """Says which cluster was made, and how to start it."""
-    from libelli.cli.growing import up_line
-
     start = up_line(folder)
     if settings.json:
         write_document(

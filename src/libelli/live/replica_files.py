@@ -18,6 +18,11 @@ from libelli.live.folder import Beginning, open_folder
 CONFIGURATION_NAME = "libelli.toml"
 DATA_NAME = "data"
 LOG_NAME = "libelli.log"
+REPLICA_OPTIONS = (
+    *("name", "cluster_id", "data", "certificates", "plain"),
+    *("listen_peer", "listen_client", "listen_grpc", "listen_metrics"),
+)
+"""Options that tell one replica from another."""
 _HEAD = """\
 # A replica of this cluster; start it with: libelli serve --config THIS_FILE
 # Every option of `libelli serve --help` may be added here, with _ in place of -.

@@ -25,11 +25,12 @@ from libelli.core.errors import ConfigurationError
 from libelli.live.cluster_file import ClusterFile, Place
 from libelli.live.configuration import ENVIRONMENT_PREFIX
 from libelli.live.lock import lock_holder
-from libelli.live.replica_files import configuration_path, data_path, log_path
+from libelli.live.replica_files import REPLICA_OPTIONS, configuration_path, data_path, log_path
 
 STOP_TIMEOUT_S = 30.0
 LOOK_INTERVAL_S = 0.1
 TAIL_SIZE = 8 * 1024
+SAID_BY_FILE = frozenset(f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in REPLICA_OPTIONS)
 COMMAND = (sys.executable, "-m", "libelli.cli", "serve", "--config")
 
 
@@ -170,11 +171,12 @@ def _spawn(folder: Path, place: Place) -> "subprocess.Popen[bytes]":
         log = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
+    # what a replica is, its file says; other options may be set for all replicas in the environment
+    environment = {name: value for name, value in os.environ.items() if name not in SAID_BY_FILE}
     with log:
         return subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, str(configuration_path(folder, place))],
-            env=environment,  # what a replica is, its file says
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,6 +1,6 @@
 """Random rows: keys that share long prefixes, stand at the edges of pieces, or are empty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import hypothesis.strategies as st
 
@@ -27,7 +27,7 @@ ends = st.none() | keys
 values = st.binary(max_size=4) | st.just(b"v" * 5000)
 
 
-def runs_of(rows: dict[tuple[int, bytes], bytes | None]) -> Sequence[Rows]:
+def runs_of(rows: Mapping[tuple[int, bytes], bytes | None]) -> Sequence[Rows]:
     """Returns the rows as runs, sorted."""
     return [
         Rows(table, [(key, value) for (its_table, key), value in sorted(rows.items()) if its_table == table])

@@ -82,13 +82,11 @@ class Disk:
             case Written(path, is_synced=True):
                 file = self._file(path)
                 _apply(file.durable, file.pending.pop())
+            case Synced(path) if self._now[path] is None:
+                for change in self._pending.pop(path, []):
+                    _change_names(self._durable, change)
             case Synced(path):
-                file = self._now[path]
-                if file is None:
-                    for change in self._pending.pop(path, []):
-                        _change_names(self._durable, change)
-                else:
-                    file.sync()
+                self._file(path).sync()
             case _:
                 pass
 

@@ -81,7 +81,7 @@ def work(path: Path, steps: Sequence[Step]) -> None:
 
 def _open_with(**changes: bool) -> None:
     original: Callable[..., Any] = lmdb.open
-    lmdb.open = lambda path, **settings: original(path, **{**settings, **changes})  # type: ignore[assignment, misc]
+    lmdb.open = lambda path, **settings: original(path, **{**settings, **changes})  # type: ignore[assignment]
 
 
 def _forget_data_sync() -> None:

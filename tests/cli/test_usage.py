@@ -67,6 +67,17 @@ def test_an_endpoint_needs_a_certificate_or_the_word_plain(shell: Shell) -> None
     assert "--plain" in ran.err
 
 
+def test_a_bundle_that_others_may_read_is_refused(shell: Shell, tmp_path: Path) -> None:
+    bundle = tmp_path / "alice.pem"
+    bundle.write_text("a key")
+    bundle.chmod(0o640)
+    ran = shell("get", "a", "--endpoint", "127.0.0.1:1", "--certificates", str(bundle))
+    assert ran.code == ExitCode.CONFIGURATION
+    assert "chmod 600" in ran.err
+    missing = shell("get", "a", "--endpoint", "127.0.0.1:1", "--certificates", str(tmp_path / "none.pem"))
+    assert missing.code == ExitCode.CONFIGURATION
+
+
 def test_a_node_that_is_not_there_means_that_nothing_happened(shell: Shell) -> None:
     ran = shell("put", "a", "1", "--endpoint", "127.0.0.1:1", "--plain", "--timeout-ms", "200", "--json")
     assert ran.code == ExitCode.DID_NOT_HAPPEN

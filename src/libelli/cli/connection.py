@@ -1,9 +1,10 @@
 """How a command reaches a cluster: by the options, or by the cluster's file that is found from here."""
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libelli.core.errors import ConfigurationError
+from libelli.core.errors import CertificateError, ConfigurationError
 
 if TYPE_CHECKING:
     from libelli.cli.settings import Settings
@@ -15,6 +16,23 @@ def cluster_file_path(given: Path | None) -> Path | None:
     from libelli.live.cluster_file import find_cluster_file
 
     return given if given is not None else find_cluster_file(Path.cwd())
+
+
+OTHERS = 0o077
+
+
+def require_private(bundle: Path) -> None:
+    """Refuses a bundle that others than its owner can use, as ssh refuses such a key.
+
+    Raises:
+        CertificateError: they can, or it is not there.
+    """
+    try:
+        mode = stat.S_IMODE(bundle.stat().st_mode)
+    except OSError as error:
+        raise CertificateError(f"{bundle}: {error.strerror}: name another with --certificates") from error
+    if mode & OTHERS:
+        raise CertificateError(f"{bundle} has mode {mode:04o}, so others may use it: chmod 600 {bundle}")
 
 
 def connect(settings: "Settings") -> "Client":
@@ -46,6 +64,8 @@ def connect(settings: "Settings") -> "Client":
             "no certificate to identify with: name a bundle with --certificates FILE (libelli ca issue makes one); "
             "--plain speaks plain text, on this machine only"
         )
+    if bundle is not None and not is_plain:
+        require_private(bundle)
     return Client(
         endpoints=endpoints,
         certificates=None if is_plain else bundle,

@@ -84,6 +84,18 @@ def test_only_its_owner_reads_it(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     opened(path).close()
 
 
+def test_a_directory_that_is_refused_is_left_as_it_is(path: Path) -> None:
+    opened(path).close()
+    for name in ("00000002.mdb", "00000003.unfinished"):
+        (path / name).write_bytes(b"somebody's")
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    with pytest.raises(DamagedError):
+        opened(path)
+    assert {name: data for name, data in before.items() if "lock" not in name}.items() <= {
+        file.name: file.read_bytes() for file in path.iterdir()
+    }.items()
+
+
 @pytest.mark.parametrize("size", [0, 1, 100, 5000, 100_000])
 def test_a_file_of_other_bytes_is_damaged(path: Path, size: int, seed: int) -> None:
     opened(path).close()
@@ -190,6 +202,30 @@ def test_a_failure_that_is_not_for_want_of_room_is_final(
     for again in (lambda: checkpoint.write(put((b"a", b"1"))), checkpoint.install):
         with pytest.raises(StorageError, match="Input/output error"):
             again()
+
+
+def test_a_switch_that_failed_half_way_is_final_and_a_start_finds_either_contents(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    checkpoint = opened(path)
+    checkpoint.write(put((b"old", b"1")))
+    install = checkpoint.install()
+    install.add(put((b"new", b"1")))
+    with monkeypatch.context() as patch:
+        patch.setattr(lmdb_checkpoint, "_sync_directory", fail)
+        with pytest.raises(StorageError, match="found out by a new start") as caught:
+            install.finish()
+    assert not isinstance(caught.value, DiskFullError)
+    install.abandon()
+    with pytest.raises(StorageError, match="found out by a new start"):
+        checkpoint.write(put((b"lost", b"1")))
+    checkpoint.close()
+    checkpoint = opened(path)
+    assert [key for key, _ in checkpoint.scan(1)] == [b"new"]
+    checkpoint.close()
 
 
 def test_an_input_error_on_a_disk_with_room_is_not_taken_for_a_full_disk(checkpoint: LmdbCheckpoint) -> None:

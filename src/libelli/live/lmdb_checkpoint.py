@@ -170,13 +170,10 @@ class LmdbCheckpoint:
         with _translated("open", path):
             _make_directory(path)
             self._drafts = 0
-            self._number = self._clean_up()
-            if not self._number:
-                first = self._begin_contents()
-                first.sync()
-                first.close()
-                self._adopt(first.path)
-            self._contents = self._open()
+            names = [each.name for each in path.iterdir()]
+            self._number = max((int(match[1]) for name in names if (match := _CONTENTS.fullmatch(name))), default=0)
+            self._contents = self._open() if self._number else self._create()
+            self._clean_up()  # not before: what cannot be opened is left as it is
         self._reader: lmdb.Transaction[bytes] | None = None
         self._read: Callable[[bytes], bytes | None] = _closed
         self._begin_reader()
@@ -235,8 +232,7 @@ class LmdbCheckpoint:
     def replace(self, unfinished: Path) -> None:
         """Puts a file that is durable in the place of the contents; an `Install` ends with it."""
         with self._writing():
-            self._adopt(unfinished)
-            new = self._open()
+            new = self._adopt(unfinished)
             with self._lock:
                 old, self._contents = self._contents, new
                 self._end_reader()
@@ -289,25 +285,42 @@ class LmdbCheckpoint:
             remove_contents(path)
             raise
 
-    def _adopt(self, unfinished: Path) -> None:
-        """Makes a durable file the valid one: from here on its number is the highest."""
+    def _adopt(self, unfinished: Path) -> Contents:
+        """Makes a durable file the valid one, by giving it the highest number, and opens it.
+
+        Raises:
+            StorageError: also for want of room: once it has its name nobody may go on with the old contents.
+        """
+        unfinished.rename(self._path(self._number + 1))
         self._number += 1
-        unfinished.rename(self._path(self._number))
-        remove_contents(unfinished)
-        _sync_directory(self._directory)
+        try:
+            remove_contents(unfinished)
+            _sync_directory(self._directory)
+            return self._open()
+        except (OSError, DiskFullError) as error:
+            raise StorageError(
+                f"checkpoint {self._path(self._number)} was to replace the one before: {error}: which of them is"
+                " valid is found out by a new start"
+            ) from error
 
     def _open(self) -> Contents:
         return Contents.existing(self._path(self._number), self._header, map_size=self._map_size)
 
-    def _clean_up(self) -> int:
-        """Removes what was left over and returns the number of the valid contents, or 0."""
-        names = sorted(path.name for path in self._directory.iterdir())
-        valid = max((int(match[1]) for name in names if (match := _CONTENTS.fullmatch(name))), default=0)
-        for name in names:
-            match = _OURS.fullmatch(name)
-            if match and match[1] != self._path(valid).name:
-                (self._directory / name).unlink()
-        return valid
+    def _create(self) -> Contents:
+        for path in self._directory.iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink()  # begun, and never valid
+        first = self._begin_contents()
+        first.sync()
+        first.close()
+        return self._adopt(first.path)
+
+    def _clean_up(self) -> None:
+        """Removes what is not the valid contents."""
+        for path in self._directory.iterdir():
+            match = _OURS.fullmatch(path.name)
+            if match and match[1] != self._path(self._number).name:
+                path.unlink()
 
     def _path(self, number: int) -> Path:
         return self._directory / f"{number:08d}.mdb"

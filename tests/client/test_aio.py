@@ -16,7 +16,7 @@ from libelli.core.errors import CertificateError, Code, DidNotHappen, MayHaveHap
 from libelli.core.ids import NodeId
 from libelli.live.certificates import Kind, server_context
 from libelli.live.certificates.contexts import bare_context
-from libelli.stores.mvcc.commands import LeaseGrant, Put, PutDone, Range, Transaction
+from libelli.stores.mvcc.commands import Command, Compact, LeaseGrant, Put, PutDone, Range, RangeDone, Transaction
 from tests.client.cluster import Deafness, FakeCluster
 from tests.client.server import Listening, writes
 from tests.live.certificates.handshakes import issue, new_authority
@@ -78,6 +78,19 @@ def test_puts_of_many_tasks_share_frames_and_keep_their_order() -> None:
         await asyncio.gather(*futures)
         assert [each.key for each in cluster.applied] == [b"k%d" % number for number in range(1000)]
         assert writes(cluster) < 20
+
+    play(story)
+
+
+def test_many_commands_are_waited_for_together_each_with_its_own_outcome() -> None:
+    async def story(client: AsyncClient, *_: Any) -> None:
+        commands: list[Command] = [Put(b"a", b"1"), Put(b"", b"x"), Compact(5), Range(b"a"), Put(b"b", b"2")]
+        first, second, third, fourth, fifth = await client.execute_many(commands)
+        assert [type(each) for each in (first, fourth, fifth)] == [PutDone, RangeDone, PutDone]
+        assert isinstance(second, Refused)
+        assert isinstance(third, Refused)
+        assert third.code is Code.UNSUPPORTED
+        assert await client.execute_many([]) == []
 
     play(story)
 

@@ -92,6 +92,12 @@ def test_a_pipeline_writes_much_in_few_frames(client: Client, stage: Stage) -> N
     assert writes(stage.cluster) < 2_500
 
 
+def test_many_commands_go_in_one_call(client: Client, stage: Stage) -> None:
+    outcomes = client.execute_many([Put(b"k%d" % number, b"v") for number in range(1_000)])
+    assert all(isinstance(outcome, PutDone) for outcome in outcomes)
+    assert len(stage.cluster.applied) == 1_000
+
+
 def test_a_pipeline_raises_the_first_error(client: Client) -> None:
     with pytest.raises(Refused, match="beyond"), client.pipeline() as pipeline:
         pipeline.delete("a")

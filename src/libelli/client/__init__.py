@@ -23,6 +23,7 @@ The pure `Dialogue` is what both run: it finds leaders, keeps sessions and decid
 from libelli.client.aio import AsyncClient
 from libelli.client.blocking import Client, Watch
 from libelli.client.dialogue import Dialogue
+from libelli.client.gatherings import Outcome
 from libelli.client.keys import EVERYTHING, Data, prefix_range
 from libelli.client.options import DialogueOptions
 from libelli.client.outcomes import Compacted
@@ -41,6 +42,7 @@ __all__ = [
     "Data",
     "Dialogue",
     "DialogueOptions",
+    "Outcome",
     "Pipeline",
     "Watch",
     "prefix_range",

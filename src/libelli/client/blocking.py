@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 from libelli.client.aio import TIMEOUT_MS_DEFAULT, AsyncClient
 from libelli.client.commands import delete_command, expect, put_command
+from libelli.client.gatherings import Outcome
 from libelli.client.keys import Data, data_bytes
 from libelli.client.options import DialogueOptions
 from libelli.client.paging import PAGE_KEYS, Pages
@@ -153,6 +154,19 @@ class Client:
     ) -> Answer:
         """Runs any command and returns the store's answer."""
         return self._wait(self.submit(command, collection=collection, serializable=serializable, timeout_ms=timeout_ms))
+
+    def execute_many(
+        self,
+        commands: Sequence[Command],
+        *,
+        collection: str = "",
+        serializable: bool = False,
+        timeout_ms: int | None = None,
+    ) -> list[Outcome]:
+        """Runs many commands together and returns what each ended with: its answer or its error."""
+        return self._run(
+            self._client.execute_many(commands, collection=collection, serializable=serializable, timeout_ms=timeout_ms)
+        )
 
     def pipeline(
         self, *, in_flight: int = IN_FLIGHT_DEFAULT, collection: str = "", timeout_ms: int | None = None

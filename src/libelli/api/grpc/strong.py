@@ -1,10 +1,8 @@
 """The service of strong collections: commands one by one and in batches, watches and leases."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
-from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import libelli.api.grpc.libelli_pb2 as pb
 from libelli.api.grpc.calls import TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX, Door, streamed, timeout_ms, unary
@@ -25,6 +23,7 @@ from libelli.api.grpc.messages import (
     transaction_message,
     transaction_of,
 )
+from libelli.client import Outcome
 from libelli.core.errors import CallError, Code, CodecError, Refused
 from libelli.core.limits import FRAME_COMMANDS_MAX
 from libelli.stores.mvcc.commands import (
@@ -46,7 +45,6 @@ from libelli.stores.mvcc.commands import (
 BATCHES_MAX = 32
 """Batches of one stream that wait for their answers; more are not read until some are answered."""
 A = TypeVar("A", bound=Answer)
-Started = asyncio.Future[Answer] | CallError
 
 
 class Strong(StrongServicer):
@@ -99,29 +97,21 @@ class Strong(StrongServicer):
     @streamed
     async def Exchange(self, requests: AsyncIterator[pb.Batch], context: Any) -> AsyncIterator[pb.BatchDone]:
         """Reads batches while others wait: what arrives meanwhile travels in the same frames."""
-        waiting: asyncio.Queue[tuple[int, list[Started]]] = asyncio.Queue(BATCHES_MAX)
-        begun: deque[list[Started]] = deque()
+        waiting: asyncio.Queue[Started] = asyncio.Queue(BATCHES_MAX)
 
         async def read() -> None:
             async for batch in requests:
-                started = self._start(batch)
-                begun.append(started)
-                await waiting.put((batch.number, started))
+                await waiting.put(self._start(batch))
 
         reader = asyncio.create_task(read())
         try:
-            while (found := await _next(waiting, reader)) is not None:
-                number, started = found
-                answers = [await _settled(each) for each in started]
-                begun.popleft()
-                yield pb.BatchDone(number=number, answers=answers)
+            while (started := await _next(waiting, reader)) is not None:
+                yield await started.answers()
         finally:
             reader.cancel()
             await asyncio.wait((reader,))
             if not reader.cancelled():
                 reader.exception()  # was told already, or nobody is there to be told
-            for each in chain.from_iterable(begun):
-                _abandon(each)
 
     @streamed
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchProgress]:
@@ -162,43 +152,49 @@ class Strong(StrongServicer):
             raise CodecError(f"{type(answer).__name__} in answer to {type(command).__name__}")
         return answer
 
-    def _start(self, batch: pb.Batch) -> list[Started]:
-        """Starts the commands of a batch; returns a future or an error for each."""
+    def _start(self, batch: pb.Batch) -> "Started":
+        """Starts the commands of a batch.
+
+        Raises:
+            Refused: there are too many.
+        """
         if len(batch.commands) > FRAME_COMMANDS_MAX:
             message = f"{len(batch.commands)} commands in a batch; the limit is {FRAME_COMMANDS_MAX}: send less at once"
             raise Refused(message, code=Code.TOO_MANY_OPERATIONS)
         limit_ms = min(batch.timeout_ms, TIMEOUT_MS_MAX) if batch.timeout_ms > 0 else TIMEOUT_MS_DEFAULT
-        client, collection = self.door.client, batch.collection
-        started: list[Started] = []
-        for each in batch.commands:
+        commands: list[Command] = []
+        refused: dict[int, CallError] = {}
+        for position, each in enumerate(batch.commands):
             try:
-                future = client.submit(command_of(each), collection=collection, timeout_ms=limit_ms)
+                commands.append(command_of(each))
             except CallError as error:
-                started.append(error)
-            else:
-                started.append(future)
-        return started
+                refused[position] = error
+        future = self.door.client.submit_many(commands, collection=batch.collection, timeout_ms=limit_ms)
+        return Started(batch.number, future, refused)
 
 
-async def _settled(started: Started) -> pb.Answer:
-    """Returns the answer to a command that was started, or how it failed."""
-    if isinstance(started, CallError):
-        return pb.Answer(failed=failed_message(started.code, str(started)))
-    try:
-        return answer_message(await started)
-    except CallError as error:
-        return pb.Answer(failed=failed_message(error.code, str(error)))
+class Started(NamedTuple):
+    """A batch under way; `refused` are those of its commands that no command could be made of."""
+
+    number: int
+    future: asyncio.Future[list[Outcome]]
+    refused: dict[int, CallError]
+
+    async def answers(self) -> pb.BatchDone:
+        """Waits for the answers to all commands."""
+        outcomes = list(await self.future)
+        for position, error in self.refused.items():  # in their order, so each finds its place
+            outcomes.insert(position, error)
+        return pb.BatchDone(number=self.number, answers=map(_outcome_message, outcomes))
 
 
-def _abandon(started: Started) -> None:
-    """The caller has gone: what was sent goes on, and nobody waits for it."""
-    if isinstance(started, asyncio.Future) and not started.cancel() and not started.cancelled():
-        started.exception()
+def _outcome_message(outcome: Outcome) -> pb.Answer:
+    if isinstance(outcome, CallError):
+        return pb.Answer(failed=failed_message(outcome.code, str(outcome)))
+    return answer_message(outcome)
 
 
-async def _next(
-    waiting: "asyncio.Queue[tuple[int, list[Started]]]", reader: "asyncio.Task[None]"
-) -> tuple[int, list[Started]] | None:
+async def _next(waiting: "asyncio.Queue[Started]", reader: "asyncio.Task[None]") -> Started | None:
     """Returns the next batch, None after the last, or raises what ended the reader."""
     if waiting.empty() and not reader.done():
         getter = asyncio.create_task(waiting.get())

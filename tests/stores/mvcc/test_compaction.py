@@ -119,6 +119,19 @@ def test_a_key_that_lives_again_is_right_whatever_is_freed_between(is_freed: boo
     assert record_count(store) == 1
 
 
+def test_freeing_one_life_of_a_key_leaves_the_next_ones() -> None:
+    store = fresh(b"a")
+    store.apply([DeleteRange(b"a"), Put(b"a", b"again"), DeleteRange(b"a"), Put(b"b", b""), Compact(4)])
+    scrub_all(store)
+    assert [names(store, Range(*EVERYTHING, revision=revision)) for revision in (4, 5, 6)] == [[b"a"], [], [b"b"]]
+    assert value(store, b"a", 4) == b"again"
+    assert store.size_bytes == size_of_records(store)
+    store.apply([Compact(6)])
+    scrub_all(store)
+    assert record_count(store) == 1
+    assert store.size_bytes == size_of_records(store)
+
+
 def test_records_do_not_depend_on_how_far_freeing_has_come() -> None:
     commands: list[list[Command]] = [
         [Put(b"a", b"1"), Put(b"b", b"1"), DeleteRange(b"a"), DeleteRange(b"b"), Compact(5)],

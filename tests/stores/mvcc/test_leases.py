@@ -73,6 +73,17 @@ def test_revoking_a_lease_without_keys_is_no_revision() -> None:
     assert do(store, LeaseRevoke(5), LeaseDone).revision == 2
 
 
+def test_a_revoked_lease_is_gone() -> None:
+    """G3, G4"""
+    store = fresh()
+    store.apply([LeaseGrant(5, 10), LeaseRevoke(5)])
+    assert code(store, LeaseRevoke(5)) is Code.LEASE_NOT_FOUND
+    assert code(store, Put(b"a", b"", lease=5)) is Code.LEASE_NOT_FOUND
+    assert read(store, LeaseRead(5)) == LeaseReadDone(1, ())
+    assert list(store.leases()) == []
+    assert do(store, LeaseGrant(5, 20), LeaseDone).ttl_s == 20
+
+
 def test_an_unknown_lease_cannot_be_revoked() -> None:
     """G4"""
     assert code(fresh(), LeaseRevoke(5)) is Code.LEASE_NOT_FOUND

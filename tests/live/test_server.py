@@ -117,6 +117,21 @@ def test_whatever_came_in_one_turn_is_one_step() -> None:
     run(scene)
 
 
+def test_a_client_that_comes_before_the_threads_are_there_waits_for_them() -> None:
+    async def main() -> None:
+        node, storage = FakeNode(), FakeStorage()
+        server = Server(cast("Node", node), storage=cast("Storage", storage), certificates=None, random=Random(1))
+        server.wake()
+        await asyncio.sleep(0)
+        assert node.steps == []
+        server.start()
+        await until(lambda: node.steps)
+        server.close("the test is over")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
 def test_effects_are_carried_out_in_their_order() -> None:
     effects = [WriteLog(1, ()), FlushCheckpoint(GROUP, ()), ReadLog(GROUP, 1, 2, 3), WakeAt(FAR_MS)]  # type: ignore[arg-type]
 

@@ -93,7 +93,7 @@ class Server:
         self.handed_over: asyncio.Future[None] = self._loop.create_future()
         """Done when the node, asked to stop, leads nothing any more."""
         self.is_stopping = False
-        self._is_woken = False
+        self._is_woken = True  # until `start`: a step before it would ask for threads that are not there
         self._wake_ms = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
@@ -121,6 +121,7 @@ class Server:
         """Starts the threads and takes the first turn."""
         self.storage.start(random=self._random, deliver=self._deliver)
         self._keep_house()
+        self._is_woken = False
         self.wake()
 
     def stop(self) -> None:

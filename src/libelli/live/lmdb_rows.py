@@ -16,9 +16,8 @@ full piece there is a *stub*, which names the node of the rest::
 A stub stands behind the key that ends with its piece and before every key that is greater, so walking the rows and
 stepping down at each stub meets all keys in their order, in both directions. A key of 1 MiB is about 2,100 rows.
 
-One tree with a byte of prefix, and not a named database a table: an empty key needs no place of its own, a read
-begins without looking up the database's root (0.45 µs instead of 1.05 µs to begin and seek), and a commit writes
-one root. The byte costs 0.05 µs a read.
+One tree with a byte of prefix, and not a named database a table: an empty key needs no place of its own, a scan
+begins without looking up the database's root, which costs more than the search itself, and a commit writes one root.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

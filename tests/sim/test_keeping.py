@@ -159,13 +159,19 @@ def test_watches_on_a_follower_go_on_over_a_snapshot(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("libelli.host.transfers.CHUNK_SIZE", 2_000)
     scene = Scene(chosen=options(**SHORT_LOG))
     follower = scene.followers()[0].member.node
+    others = [node for node in (1, 2, 3) if node != follower]
     near = scene.world.client(endpoints=[follower])
+    scene.world.partition([near.name], others)
     watching = near.watch(b"k")
+    scene.run_until(lambda: len(scene.group(follower).watches) == 1, "the watch to begin")
     scene.puts(3)
     scene.world.isolate(follower)
     scene.puts(60, size=200, tag="away")
     scene.run_until(lambda: scene.leader.node.group().replica.status().first_index > 20, "the log to forget")
-    scene.world.heal()
+    assert len(scene.group(follower).watches) == 1
+    for node in others:
+        scene.world.network.mend(f"n{node}", f"n{follower}")
+        scene.world.network.mend(f"n{follower}", f"n{node}")
     scene.run_until(lambda: scene.holds_all(follower), "the follower to catch up")
     last = max(scene.ledger.changes)
     scene.run_until(lambda: watching.revision >= last, "the watch to catch up")
@@ -207,19 +213,18 @@ def _part(scene: Scene, transfer: int, cursor: bytes):
     return operation.answer
 
 
-def test_a_slow_checkpoint_holds_up_applying_and_no_read_is_stale() -> None:
-    scene = Scene(chosen=options(flush_bytes=200, flush_us=400_000))
-    writers = [scene.world.client() for _ in range(3)]
-    for round_number in range(4):
-        writes = [
-            writer.submit(Put(b"k", f"{writer.name}.{round_number}.{number}".encode() + b"." * 300))
-            for writer in writers
-            for number in range(2)
-        ]
-        scene.world.run_ms(5)
-        reads = [writer.submit(Range(b"k")) for writer in writers]
-        scene.world.wait(*writes, *reads)
-    assert all(operation.is_done for operation in scene.world.history.operations)
+def test_a_new_leader_that_has_not_applied_everything_answers_no_stale_read() -> None:
+    chosen = options(commit_bytes=500)
+    slow = replace(with_node(chosen, flush_bytes=200), flush_us=300_000)
+    scene = Scene(chosen=chosen, special={node: slow for node in (1, 2, 3) if node != 2})
+    scene.change("transfer", 2)
+    scene.leader = scene.world.wait_leader()
+    scene.puts(15, size=300)
+    behind = scene.group(1)
+    assert behind.machine.applied < behind.replica.commit
+    assert scene.change("transfer", 1).is_done
+    assert behind.machine.applied < behind.replica.commit
+    assert (scene.get(b"k", timeout_ms=20_000) or b"").startswith(b"v14.")
     scene.finish()
 
 

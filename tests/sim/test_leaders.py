@@ -169,6 +169,26 @@ def test_a_leader_whose_disk_hangs_steps_down_and_what_it_had_is_not_lost() -> N
     scene.finish()
 
 
+def test_a_leader_does_not_count_what_its_own_disk_has_not_confirmed() -> None:
+    scene = Scene()
+    scene.put(b"k", b"before")
+    leader, (with_it, without) = scene.leader, scene.followers()
+    leader.hang_disk()
+    without.hang_disk()
+    operation = scene.client.submit(Put(b"k", b"on one disk"), timeout_ms=5_000)
+    scene.run_until(lambda: with_it.node.group().replica.status().durable_index == 3, "one disk to have it")
+    scene.world.run_ms(20)
+    assert operation.is_open
+    with_it.pause()
+    for process in (leader, without):
+        process.crash(KeepNone())
+        process.start()
+    scene.world.wait_leader()
+    with_it.resume()
+    scene.world.wait(operation)
+    scene.finish()
+
+
 def test_a_stopping_leader_hands_over_and_no_call_fails() -> None:
     scene = Scene()
     load = Load(scene.world, pause_us=5 * MS)
@@ -277,5 +297,5 @@ def test_disks_that_lie_about_their_syncs_are_found_out() -> None:
     for node in (1, 2, 3):
         scene.world.restart(node)
     scene.world.wait_leader()
-    with pytest.raises(AssertionError, match="n[123] applied .* at 2, others"):
+    with pytest.raises(AssertionError, match=r"n[123] applied .* at 2, others"):
         scene.ask(Put(b"k", b"after"), timeout_ms=20_000)

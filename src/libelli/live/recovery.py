@@ -4,8 +4,8 @@
 
     survivor's folder ──► checkpoint + every entry of its log ──► new cluster: new id, new folders
 
-The survivor's folder stays as it is, except that a torn tail of its log is cut, as at any start. Every entry in the
-log is taken, whether it was committed or not: none that the survivor acknowledged is lost. What can be lost are
+The survivor's folder stays as it is; a torn tail of its log is left out, as at any start. Every entry in the log is
+taken, whether it was committed or not: none that the survivor acknowledged is lost. What can be lost are
 entries that the others had made durable without the survivor; what can appear are entries whose writers were told
 *may have happened*. The old members must never run again: together they could go on as if nothing had happened.
 
@@ -23,11 +23,12 @@ from libelli.core.members import Configuration
 from libelli.host.identity import Identity
 from libelli.host.log import GroupLog, recover
 from libelli.host.machine import Machine, Position
-from libelli.live.disk import OsDisk
 from libelli.live.folder import LOG_NAME, Folder, read_folder
 from libelli.live.founding import Wish
 from libelli.live.lock import DirectoryLock
-from libelli.live.seeding import Seeded, open_checkpoint, refuse_used, rows_of, seed_cluster
+from libelli.live.reading_disk import ReadingDisk
+from libelli.live.seeding import Seeded, refuse_used, rows_of, seed_cluster
+from libelli.live.storage import open_checkpoint
 
 
 class Survivor(Struct, frozen=True):
@@ -113,10 +114,9 @@ class _Opened:
         self.folder: Folder = folder
         identity = Identity(ClusterId(folder.cluster), NodeId(folder.node), folder.name)
         self._lock = DirectoryLock(path)
-        self._disk = OsDisk(path / LOG_NAME)
-        recovered = recover(self._disk, cluster=folder.cluster, node=folder.node)
+        recovered = recover(ReadingDisk(path / LOG_NAME), cluster=folder.cluster, node=folder.node)
         self.log = recovered.groups.get(DEFAULT_GROUP, GroupLog())
-        self._checkpoint = open_checkpoint(path, identity)
+        self._checkpoint = open_checkpoint(path, DEFAULT_GROUP, identity)
         self.machine = Machine(self._checkpoint, founding=folder.founding_configuration)
         self.behind = self._apply(path)
 
@@ -125,7 +125,6 @@ class _Opened:
 
     def __exit__(self, *_: object) -> None:
         self._checkpoint.close()
-        self._disk.close()
         self._lock.release()
 
     def _apply(self, path: Path) -> int:

@@ -32,8 +32,8 @@ from libelli.live.cluster_file import NAME, ClusterFile, Place, write_cluster_fi
 from libelli.live.disk import OsDisk
 from libelli.live.folder import FOLDER_VERSION, LOG_NAME, Folder, Stage, write_folder
 from libelli.live.founding import Wish, draw_cluster_id, ensure_certificates, plan_cluster
-from libelli.live.lmdb_checkpoint import LmdbCheckpoint
 from libelli.live.replica_files import data_path, identity_of, write_replica_configuration
+from libelli.live.storage import open_checkpoint
 from libelli.stores.engine import Install, Reader
 
 CHUNK_SIZE = 4 * MIB
@@ -55,16 +55,6 @@ class Seeded(Struct, frozen=True):
     path: Path
     content: ClusterFile
     rows: int
-
-
-def open_checkpoint(data: Path, identity: Identity) -> LmdbCheckpoint:
-    """Returns the checkpoint in a data folder, of the group that every cluster has.
-
-    Raises:
-        StorageError: it is damaged or another's, or cannot be read.
-    """
-    path = data / f"checkpoint-{DEFAULT_GROUP}"
-    return LmdbCheckpoint(path, cluster=identity.cluster, node=identity.node)
 
 
 def rows_of(group: GroupId, reader: Reader) -> Iterator[RowsOfGroup]:
@@ -137,7 +127,7 @@ def _fill(folder: Path, content: ClusterFile, rows: Iterable[RowsOfGroup], posit
 def _install(folder: Path, content: ClusterFile, place: Place, opened: ExitStack) -> Install:
     path = data_path(folder, place)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    checkpoint = open_checkpoint(path, identity_of(content, place))
+    checkpoint = open_checkpoint(path, DEFAULT_GROUP, identity_of(content, place))
     opened.callback(checkpoint.close)
     return checkpoint.install()
 

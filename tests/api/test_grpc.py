@@ -1,6 +1,7 @@
 """The gRPC door on loopback, in front of a real node: every call, how each ends, and who may come in."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
 from grpc import aio
 
 from libelli.api.grpc import libelli_pb2 as pb
@@ -340,3 +342,25 @@ def test_plain_text_is_for_this_machine_only_and_a_taken_port_is_an_error() -> N
         await door.close(grace_s=0)
 
     asyncio.run(run())
+
+
+def test_a_renewed_certificate_is_shown_to_the_next_caller(tmp_path: Path) -> None:
+    async def serial_shown(address: str, watch: CertificateWatch) -> int:
+        context = ssl.create_default_context(cadata=watch.pem_triple.root_certificates.decode())
+        context.check_hostname = False
+        context.set_alpn_protocols(["h2"])
+        host, port = address.split(":")
+        _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.transport.abort()
+        return x509.load_der_x509_certificate(shown).serial_number
+
+    async def story(address: str, watch: CertificateWatch, authority: Any) -> None:
+        before = await serial_shown(address, watch)
+        assert before == watch.identity.serial
+        authority.renew("n1")
+        assert watch.reload_if_changed()
+        after = await serial_shown(address, watch)
+        assert after == watch.identity.serial != before
+
+    guarded(tmp_path, story)

@@ -364,3 +364,27 @@ def test_a_file_that_is_no_bundle_is_refused_at_once(tmp_path: Path, text: str) 
 def test_a_missing_bundle_is_named() -> None:
     with pytest.raises(CertificateError, match=r"nowhere\.pem"):
         AsyncClient(endpoints=["127.0.0.1:1"], certificates="nowhere.pem")
+
+
+def test_a_bundle_that_is_replaced_on_disk_is_used_for_the_next_connection(tmp_path: Path) -> None:
+    authority, other = new_authority(tmp_path / "authority"), new_authority(tmp_path / "other")
+    bundle = tmp_path / "alice.pem"
+    bundle.write_bytes(issue(other, "alice", Kind.CLIENT).bundle.read_bytes())
+    contexts = [server_context(issue(authority, "n1"))]
+
+    async def run() -> None:
+        fake = FakeCluster(nodes=1)
+        async with (
+            asyncio.timeout(LIMIT_S),
+            Listening(fake, contexts=contexts) as listening,
+            AsyncClient(endpoints=listening.endpoints, certificates=bundle) as client,
+        ):
+            with pytest.raises(Refused, match="certificate"):
+                await client.put("a", "b")
+            renewed = tmp_path / "renewed.pem"
+            renewed.write_bytes(issue(authority, "alice", Kind.CLIENT).bundle.read_bytes())
+            renewed.replace(bundle)
+            await client.put("a", "b")
+        assert len(fake.applied) == 1
+
+    asyncio.run(run())

@@ -10,7 +10,7 @@ import pytest
 
 from libelli.client import Client, prefix_range
 from libelli.core.calls import Write
-from libelli.core.errors import MayHaveHappened, Refused, Unavailable
+from libelli.core.errors import CallError, MayHaveHappened, Refused, Unavailable
 from libelli.stores.mvcc.commands import Put, PutDone, Range, RangeDone
 from tests.client.cluster import Deafness, FakeCluster
 from tests.client.server import Listening, writes
@@ -149,3 +149,33 @@ def test_a_refused_command_does_not_stop_the_client(client: Client) -> None:
     with pytest.raises(Refused, match="empty"):
         client.put(b"", b"x")
     assert isinstance(client.put("a", "b"), PutDone)
+
+
+def test_a_client_that_is_closed_while_many_threads_write_leaves_nobody_waiting(stage: Stage) -> None:
+    client = Client(endpoints=stage.listening.endpoints, certificates=None)
+    client.open()
+    client.put("a", "b")
+    started = threading.Barrier(5)
+
+    def work() -> str:
+        started.wait(LIMIT_S)
+        while True:
+            try:
+                client.submit(Put(b"k", b"v")).result(LIMIT_S)
+            except CallError as error:
+                return type(error).__name__
+
+    with ThreadPoolExecutor(4) as pool:
+        endings = [pool.submit(work) for _ in range(4)]
+        started.wait(LIMIT_S)
+        client.close()
+        assert {ending.result(LIMIT_S) for ending in endings} <= {"Unavailable", "MayHaveHappened"}
+
+
+def test_a_watch_outlives_its_client_without_a_complaint(stage: Stage) -> None:
+    with Client(endpoints=stage.listening.endpoints, certificates=None) as client:
+        watch = client.watch("a")
+        watch.__enter__()
+    watch.close()
+    with pytest.raises(Unavailable, match="not open"):
+        watch.batch()

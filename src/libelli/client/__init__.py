@@ -21,7 +21,8 @@ The pure `Dialogue` is what both run: it finds leaders, keeps sessions and decid
 """
 
 from libelli.client.aio import AsyncClient
-from libelli.client.blocking import Client, Watch
+from libelli.client.blocking import Client
+from libelli.client.blocking_watch import Watch
 from libelli.client.dialogue import Dialogue
 from libelli.client.gatherings import Outcome
 from libelli.client.keys import EVERYTHING, Data, prefix_range

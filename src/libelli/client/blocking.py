@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, BinaryIO, Self, TypeVar
 
 from libelli.client.aio import TIMEOUT_MS_DEFAULT, AsyncClient
+from libelli.client.blocking_watch import Watch
 from libelli.client.commands import delete_command, expect, put_command
 from libelli.client.gatherings import Outcome
 from libelli.client.keys import Data, data_bytes
@@ -23,7 +24,6 @@ from libelli.client.options import DialogueOptions
 from libelli.client.paging import PAGE_KEYS, Pages
 from libelli.client.pipelines import IN_FLIGHT_DEFAULT, Pipeline
 from libelli.client.trust import Certificates
-from libelli.client.watching import AsyncWatch
 from libelli.core.calls import Consistency, Digest, NodeStatus
 from libelli.core.errors import CallError, Code, Unavailable
 from libelli.core.ids import DEFAULT_COLLECTION, NO_NODE, NodeId
@@ -48,7 +48,6 @@ from libelli.stores.mvcc.commands import (
     RangeDone,
     Transaction,
     TransactionDone,
-    WatchEvent,
 )
 
 T = TypeVar("T")
@@ -108,7 +107,7 @@ class Client:
             self._thread = threading.Thread(target=_run_loop, args=(loop,), name="libelli-client", daemon=True)
             self._thread.start()
             self._loop = loop
-            self._run(_open(self._client))
+            self.run(_open(self._client))
 
     def close(self) -> None:
         """Ends connections, calls under way and the thread; the client is not usable any more."""
@@ -119,7 +118,18 @@ class Client:
         loop.call_soon_threadsafe(self._drain)
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()
+        loop.run_until_complete(_cancel_the_rest())
         loop.close()
+        self._is_woken = False  # so that whoever is late finds the loop closed
+        while self._mailbox:
+            _, future, *_ = self._mailbox.popleft()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_not_open())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are possible."""
+        return self._loop is not None
 
     @property
     def cluster(self) -> str:
@@ -146,7 +156,10 @@ class Client:
         self._mailbox.append((command, future, collection or self._collection, consistency, timeout_ms))
         if not self._is_woken:
             self._is_woken = True
-            loop.call_soon_threadsafe(self._drain)
+            try:
+                loop.call_soon_threadsafe(self._drain)
+            except RuntimeError as error:  # another thread has closed the client meanwhile
+                raise _not_open() from error
         return future
 
     def execute(
@@ -164,7 +177,7 @@ class Client:
         timeout_ms: int | None = None,
     ) -> list[Outcome]:
         """Runs many commands together and returns what each ended with: its answer or its error."""
-        return self._run(
+        return self.run(
             self._client.execute_many(commands, collection=collection, serializable=serializable, timeout_ms=timeout_ms)
         )
 
@@ -268,7 +281,7 @@ class Client:
         deletes: bool = True,
         collection: str = "",
         timeout_ms: int | None = None,
-    ) -> "Watch":
+    ) -> Watch:
         """Returns every change of the keys from `key` to `end`, from `start_revision` on (0: from now)."""
         watch = self._client.watch(
             key,
@@ -296,7 +309,7 @@ class Client:
 
     def keep_alive(self, lease: int, *, collection: str = "", timeout_ms: int | None = None) -> int:
         """Begins a lease's time anew and returns that time in seconds; 0: the lease is not there."""
-        return self._run(self._client.keep_alive(lease, collection=collection, timeout_ms=timeout_ms))
+        return self.run(self._client.keep_alive(lease, collection=collection, timeout_ms=timeout_ms))
 
     def leases(
         self, lease: int = 0, *, keys: bool = False, collection: str = "", timeout_ms: int | None = None
@@ -308,15 +321,15 @@ class Client:
 
     def members(self, *, timeout_ms: int | None = None) -> tuple[Member, ...]:
         """Returns the members of the cluster as its leader knows them, by number."""
-        return self._run(self._client.members(timeout_ms=timeout_ms))
+        return self.run(self._client.members(timeout_ms=timeout_ms))
 
     def status(self, node: NodeId = NO_NODE, *, timeout_ms: int | None = None) -> NodeStatus:
         """Returns what a node says of itself; without a number, any node."""
-        return self._run(self._client.status(node, timeout_ms=timeout_ms))
+        return self.run(self._client.status(node, timeout_ms=timeout_ms))
 
     def statuses(self, *, timeout_ms: int | None = None) -> list[tuple[Member, NodeStatus | CallError]]:
         """Returns what every member says of itself, or why it did not answer, by number."""
-        return self._run(self._client.statuses(timeout_ms=timeout_ms))
+        return self.run(self._client.statuses(timeout_ms=timeout_ms))
 
     def add_member(
         self,
@@ -329,7 +342,7 @@ class Client:
         timeout_ms: int | None = None,
     ) -> Member:
         """Adds a member that learns until it is promoted, and returns it with its number."""
-        return self._run(
+        return self.run(
             self._client.add_member(
                 name,
                 peer_address=peer_address,
@@ -342,19 +355,19 @@ class Client:
 
     def promote_member(self, member: str | NodeId, *, timeout_ms: int | None = None) -> Member:
         """Gives a member, by name or number, a vote."""
-        return self._run(self._client.promote_member(member, timeout_ms=timeout_ms))
+        return self.run(self._client.promote_member(member, timeout_ms=timeout_ms))
 
     def remove_member(self, member: str | NodeId, *, timeout_ms: int | None = None) -> Member:
         """Removes a member, by name or number; its number is never used again."""
-        return self._run(self._client.remove_member(member, timeout_ms=timeout_ms))
+        return self.run(self._client.remove_member(member, timeout_ms=timeout_ms))
 
     def transfer_leadership(self, member: str | NodeId = NO_NODE, *, timeout_ms: int | None = None) -> Member | None:
         """Hands leadership to a member, by name or number; without one, to whoever is furthest."""
-        return self._run(self._client.transfer_leadership(member, timeout_ms=timeout_ms))
+        return self.run(self._client.transfer_leadership(member, timeout_ms=timeout_ms))
 
     def save_snapshot(self, file: BinaryIO, *, timeout_ms: int | None = None) -> int:
         """Writes a consistent copy of everything to `file` and returns its size in bytes."""
-        return self._run(self._client.save_snapshot(file, timeout_ms=timeout_ms))
+        return self.run(self._client.save_snapshot(file, timeout_ms=timeout_ms))
 
     def digest(
         self,
@@ -367,7 +380,7 @@ class Client:
         timeout_ms: int | None = None,
     ) -> Digest:
         """Returns a node's hash over its items at a revision, for at most `keys` keys from `start` on."""
-        return self._run(
+        return self.run(
             self._client.digest(
                 node, revision=revision, start=start, keys=keys, collection=collection, timeout_ms=timeout_ms
             )
@@ -400,7 +413,8 @@ class Client:
             except CallError as error:
                 future.set_exception(error)
 
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Waits for a coroutine that runs on the client's loop."""
         if self._loop is None:
             coroutine.close()
             raise _not_open()
@@ -415,59 +429,17 @@ class Client:
             raise
 
 
-class Watch:
-    """What a watch sees, as an iterator for one thread; see `AsyncWatch`.
-
-    ::
-
-    with client.watch(*prefix_range("jobs/")) as watch:
-        for event in watch: ...
-    """
-
-    def __init__(self, client: Client, watch: AsyncWatch) -> None:
-        self._client = client
-        self._watch = watch
-
-    @property
-    def revision(self) -> int:
-        """There is no change up to here that is not in a batch which was taken."""
-        return self._watch.revision
-
-    def __enter__(self) -> Self:
-        """Opens the watch; when it returns, every later change will be seen."""
-        self._client._run(self._watch.__aenter__())  # noqa: SLF001 - one class in two
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[WatchEvent]:
-        while events := self.batch():
-            yield from events
-
-    def batch(self, *, timeout_ms: int | None = None) -> list[WatchEvent]:
-        """Returns the next changes; none when the watch is closed or `timeout_ms` have passed."""
-        return self._client._run(_next_batch(self._watch, timeout_ms))  # noqa: SLF001 - one class in two
-
-    def close(self) -> None:
-        """Ends the watch, from any thread; an iteration under way stops."""
-        self._client._run(_close(self._watch))  # noqa: SLF001 - one class in two
-
-
-async def _next_batch(watch: AsyncWatch, timeout_ms: int | None) -> list[WatchEvent]:
-    try:
-        async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
-            return await watch.batch()
-    except TimeoutError:
-        return []
-
-
 async def _open(client: AsyncClient) -> None:
     client.open()
 
 
-async def _close(watch: AsyncWatch) -> None:
-    watch.close()
+async def _cancel_the_rest() -> None:
+    """Ends what other threads began while the client was closed."""
+    await asyncio.sleep(0)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -8,7 +8,7 @@ from libelli.core.entries import HardState
 from libelli.core.errors import InvariantError
 from libelli.core.ids import GroupId, Index, NodeId, Term, Ticket
 from libelli.host.node import peer_frame_decoder
-from libelli.host.outbox import Outbox
+from libelli.host.outbox import FRAME_SIZE_GOAL, Outbox
 from libelli.host.world import DialPeers, SendClient, SendPeer, WriteLog
 from libelli.protocols.raft import Heartbeat, VoteDenied, VoteGranted
 
@@ -75,3 +75,14 @@ def test_answers_on_a_connection_share_a_frame() -> None:
     assert replies_decoder.decode(send.body) == [Done(1, b"x"), Done(2, b"y")]
     assert dial == DialPeers(())
     assert outbox.take() == []
+
+
+def test_a_frame_that_would_be_too_large_is_sent_as_several_in_order() -> None:
+    outbox = Outbox()
+    answers = [Done(call, b"x" * FRAME_SIZE_GOAL) for call in (1, 2)] + [Done(3, b"")]
+    for answer in answers:
+        outbox.reply(5, answer)
+    sends = outbox.take()
+    found = [replies_decoder.decode(send.body) for send in sends if isinstance(send, SendClient)]
+    assert [reply for replies in found for reply in replies] == answers
+    assert len(found) == 3

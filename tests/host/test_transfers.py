@@ -55,6 +55,18 @@ def test_chunks_hold_every_row_once_in_order(size_max: int) -> None:
     assert found == all_rows(checkpoint)
 
 
+def test_keys_that_begin_alike_are_not_taken_for_each_other_at_a_cut() -> None:
+    keys = [b"", b"a", b"a\0", b"a\0\0", b"a\0b", b"a\xff", b"a\xff\xff", b"ab", b"b"]
+    checkpoint = MemoryCheckpoint()
+    checkpoint.write([Rows(3, [(key, b"") for key in keys]), Rows(4, [(b"", b"other table")])])
+    found, cursor = [], b""
+    while not found or cursor:
+        chunk = read_chunk(checkpoint, cursor=cursor, size_max=1)
+        found += [(rows.table, key) for rows in chunk.runs for key, _ in rows.items]
+        cursor = chunk.cursor
+    assert found == [(3, key) for key in sorted(keys)] + [(4, b"")]
+
+
 def test_an_empty_checkpoint_is_one_empty_chunk() -> None:
     assert read_chunk(MemoryCheckpoint(), cursor=b"", size_max=1) == read_chunk(
         MemoryCheckpoint(), cursor=b"\x0f", size_max=1

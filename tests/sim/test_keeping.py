@@ -88,6 +88,16 @@ def test_history_is_compacted_by_itself_and_alike_everywhere() -> None:
     scene.finish()
 
 
+def test_freeing_old_versions_while_nobody_writes_does_not_fill_the_memory() -> None:
+    scene = Scene(chosen=options(flush_bytes=3_000, scrub_steps=5, comparison_interval_ms=0))
+    scene.puts(150)
+    scene.ask(Compact(151))
+    scene.world.run_ms(3_000)
+    for process in scene.world.up:
+        assert process.node.group().machine.overlay.size_bytes < 2 * 3_000
+        assert process.node.group().machine.store.size_bytes < 500
+
+
 def test_a_corrupted_replica_is_found_by_comparing_and_named() -> None:
     scene = Scene(chosen=options(comparison_interval_ms=100, comparison_keys=3))
     for number in range(20):

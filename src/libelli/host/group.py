@@ -393,10 +393,10 @@ class Group:
     def _flush_if_due(self, now_ms: int) -> None:
         if self._flushing_index is not None or self.installation.is_finishing:
             return
-        if self.machine.applied == self._flushed_index:
+        is_large = self.machine.overlay.size_bytes >= self.options.flush_bytes
+        if self.machine.applied == self._flushed_index and not is_large:  # freeing old versions can make it large too
             self._flush_wanted = False
             return
-        is_large = self.machine.overlay.size_bytes >= self.options.flush_bytes
         is_old = self._dirty_ms is not None and now_ms - self._dirty_ms >= self.options.flush_age_ms
         if is_large or is_old or self._flush_wanted:
             self._flush_wanted = False

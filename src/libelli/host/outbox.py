@@ -4,6 +4,7 @@ All Persists of a step become one write of the log, whatever their group; all me
 frame; all answers on one connection become one frame.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from libelli.core.calls import Reply
@@ -15,8 +16,8 @@ from libelli.core.limits import MIB
 from libelli.host.log.layout import LogRecord
 from libelli.host.world import SendClient, SendPeer, WorldEffect, WriteLog
 
-FRAME_SIZE_GOAL = 2 * MIB
-"""A frame to a peer or client is ended when it is about this large."""
+FRAME_SIZE_GOAL = 8 * MIB
+"""A frame to a peer or client that is larger is sent as several, down to one message each."""
 
 
 class Outbox:
@@ -89,10 +90,21 @@ class Outbox:
             effects.append(WriteLog(self._ticket, tuple(self._records)))
             self._records, self._persists = [], []
         for node, payloads in self._peers.items():
-            effects.append(SendPeer(node, encode(payloads)))
+            effects += [SendPeer(node, body) for body in _bodies(payloads)]
         for connection, replies in self._clients.items():
-            effects.append(SendClient(connection, encode(replies)))
+            effects += [SendClient(connection, body) for body in _bodies(replies)]
         self._peers, self._clients = {}, {}
         effects += self._effects
         self._effects = []
         return effects
+
+
+def _bodies(messages: Sequence[Any]) -> Iterator[bytes]:
+    """Yields the messages as few bodies; large ones are rare, so encoding them twice is cheaper than measuring all."""
+    body = encode(messages)
+    if len(body) <= FRAME_SIZE_GOAL or len(messages) == 1:
+        yield body
+        return
+    middle = len(messages) // 2
+    yield from _bodies(messages[:middle])
+    yield from _bodies(messages[middle:])

@@ -137,7 +137,7 @@ class Process:
         self._life: Life | None = None
         self._turn = Alarm(kernel, self._step)
         self._busy_us = 0
-        self._wake_us = 0
+        self._wake_us: int | None = None
         self._turns = (0, 0)
         self._is_paused = False
         self.lives = 0
@@ -274,10 +274,13 @@ class Process:
         if life is None or self._is_paused:
             return
         self._count_turn(now_us)
+        if self._wake_us is not None and self._wake_us <= now_us:
+            self._wake_us = None  # kept: the node must name the next
         self._busy_us = now_us + self.options.step_us
         for effect in life.node.step(self.clock.ms(now_us)):
             self._carry_out(life, effect)
-        self._turn.advance(max(self._wake_us, self._busy_us))
+        if self._wake_us is not None:
+            self._turn.advance(max(self._wake_us, self._busy_us))
         if self.options.checks:
             life.node.check()
         self._looked(self)

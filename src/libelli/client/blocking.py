@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from random import Random
 from typing import Any, BinaryIO, Self, TypeVar
 
@@ -427,6 +427,8 @@ class Client:
         except KeyboardInterrupt:
             future.cancel()
             raise
+        except CancelledError as error:  # the client was closed meanwhile
+            raise _not_open() from error
 
 
 async def _open(client: AsyncClient) -> None:

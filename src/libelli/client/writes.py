@@ -134,8 +134,8 @@ class WriteLine:
 
     def on_opened(self, reply: Any, connection: Connection) -> None:
         """The group has registered a session."""
-        if not isinstance(reply, SessionOpened):
-            raise CodecError(f"{type(reply).__name__} in answer to OpenSession")
+        if not isinstance(reply, SessionOpened) or reply.session <= NO_SESSION:
+            raise CodecError(f"{reply} in answer to OpenSession")
         self.opening = False
         self._session, self._used_ms = reply.session, self._desk.now_ms
         self._directory.on_success(self._collection, connection)

@@ -11,7 +11,7 @@ from libelli.host.log.layout import HEADER_SIZE, SECTOR_SIZE, segment_name
 from libelli.sim.disk import KeepNone
 from libelli.sim.kernel import MS
 from libelli.sim.world import member_of
-from libelli.stores.mvcc.commands import Put, Range
+from libelli.stores.mvcc.commands import FROM_KEY, DeleteRange, Put, Range
 from tests.sim.scenes import SHORT_LOG, Scene, options
 from tests.sim.workloads import Counter, Load, stop_all
 
@@ -52,6 +52,27 @@ def test_a_follower_that_was_away_for_long_gets_a_snapshot_in_chunks(monkeypatch
     node = away(scene)
     scene.run_until(lambda: scene.holds_all(node), "the follower to catch up")
     assert kinds(scene, "snapshot.installed", f"n{node}") == 1
+    scene.finish()
+
+
+def test_a_snapshot_takes_the_place_of_what_was_not_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_chunks(monkeypatch)
+    lazy = options(flush_bytes=10**9, flush_age_ms=10**9)
+    scene = Scene(chosen=options(**SHORT_LOG), special={1: lazy, 3: lazy})
+    scene.change("transfer", 2)
+    scene.leader = scene.world.wait_leader()
+    for number in range(20):
+        scene.put(b"key %02d" % number, b"old %d" % number)
+    assert scene.group(1).machine.overlay.size_bytes > 0
+    scene.world.isolate(1)
+    scene.ask(DeleteRange(b"key", FROM_KEY), timeout_ms=20_000)
+    scene.puts(60, size=200, tag="away")
+    scene.run_until(lambda: scene.leader.node.group().replica.status().first_index > 40, "the log to forget")
+    scene.world.heal()
+    scene.run_until(lambda: scene.holds_all(1), "the follower to catch up")
+    assert kinds(scene, "snapshot.installed", "n1") == 1
+    stores = [process.node.group().machine.store for process in scene.world.up]
+    assert len({store.digest(store.revision, keys_max=100) for store in stores}) == 1
     scene.finish()
 
 

@@ -92,6 +92,17 @@ def test_freeing_in_steps_gives_back_what_history_took(count: int) -> None:
     assert list(store._engine.scan(2)) == []
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_freeing_may_stop_in_the_middle_of_a_revision(count: int) -> None:
+    store = fresh()
+    for _ in range(3):
+        store.apply([Transaction(success=tuple(Put(b"%d" % at, b"") for at in range(5)))])
+    do(store, Compact(4), CompactDone)
+    scrub_all(store, count)
+    assert record_count(store) == 5
+    assert store.size_bytes == size_of_records(store)
+
+
 def test_a_deletion_at_the_compacted_revision_can_be_watched_until_the_next_compaction() -> None:
     """E1, F5"""
     store = fresh(b"a", b"b")

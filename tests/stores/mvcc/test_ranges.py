@@ -184,6 +184,16 @@ def test_the_answers_of_one_frame_share_their_room() -> None:
     assert isinstance(read(store, Range(b"11")), RangeDone)
 
 
+def test_what_is_refused_takes_no_room_from_the_others_of_its_frame() -> None:
+    store = fresh()
+    large = [Put(b"%02d" % at, bytes(MIB - 100), previous=True) for at in range(8)]
+    store.apply(large)
+    refused, answered = store.apply([Transaction(success=(*large, Put(b"z", b"", lease=9))), Range(*EVERYTHING)])
+    assert isinstance(refused, Failed)
+    assert isinstance(answered, RangeDone)
+    assert (refused.code, len(answered.items)) == (Code.LEASE_NOT_FOUND, 8)
+
+
 def test_a_range_without_room_inside_a_transaction_says_that_there_is_more() -> None:
     store = fresh()
     store.apply([Put(b"%02d" % at, bytes(MIB - 100)) for at in range(12)])

@@ -13,7 +13,7 @@ WORKERS ?= 0
 ARGS ?=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: help setup up test test-slow check format bench clean lock proto transcripts wheel
+.PHONY: help setup up test test-slow check format bench clean docs lock proto transcripts wheel
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ proto: $(INSTALLED) ## generate the gRPC modules from the .proto files
 
 transcripts: $(INSTALLED) ## rewrite tests/transcripts from what the commands say now; read the diff
 	$(BIN)/python -m pytest tests/transcripts --rewrite $(ARGS)
+
+docs: $(INSTALLED) ## rewrite what docs/commands.md says of each command from the program itself
+	$(BIN)/python -m tests.cli.commands_page
 
 lock: $(INSTALLED) ## pin what pyproject.toml asks for (ARGS=--upgrade: in the newest versions)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \

@@ -1,6 +1,6 @@
 """Writes the second half of docs/commands.md: every command as the program itself describes it.
 
-    .venv/bin/python -m tests.cli.commands_page      rewrites the part between the markers
+    make docs      rewrites the part between the markers
 
 A test fails when the page says something else than the program.
 """

@@ -3,6 +3,7 @@
 These tests start processes and take seconds; each waits for conditions, never for a time.
 """
 
+import contextlib
 import re
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from libelli.cli.exits import ExitCode
 from libelli.live.lock import lock_holder
 from tests.cli.machine import Started, Terminal, free_port, kill
 from tests.live.cluster import wait_until
+from tests.tidy.sources import ROOT
 
 
 @contextmanager
@@ -186,6 +188,18 @@ def test_what_a_survivor_holds_becomes_a_cluster(tmp_path: Path, journal: Path) 
             terminal.run("put", "last", "of a new life", *other)
         finally:
             recovered.stop()
+
+
+def test_the_readmes_python_does_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    with cluster(tmp_path, "--replicas", "1") as (terminal, _):
+        address = terminal.leader()["address"]
+        assert "127.0.0.1:7401" in program
+        with contextlib.chdir(tmp_path):
+            exec(program.replace("127.0.0.1:7401", address), {})  # what README.md shows
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "b'paint the fence'"
+    assert len(said) == 1001
 
 
 def test_a_stranger_is_told_why_it_is_not_let_in(tmp_path: Path) -> None:

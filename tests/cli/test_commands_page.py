@@ -14,7 +14,7 @@ INVOCATION = re.compile(r"\blibelli ((?:[a-z-]+ )*[a-z-]+)((?: (?:--?[a-zA-Z-]+|
 
 def test_the_commands_are_described_as_the_program_describes_them() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(text), "run: .venv/bin/python -m tests.cli.commands_page"
+    assert text == page(text), "run: make docs"
 
 
 def test_the_table_of_exit_codes_is_complete() -> None:

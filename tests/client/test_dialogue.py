@@ -469,3 +469,15 @@ def test_a_change_of_members_is_not_repeated_when_its_answer_is_lost() -> None:
     world.cut(1)
     assert isinstance(world.outcome("x"), MayHaveHappened)
     assert len([call for _, call in cluster.calls if isinstance(call, ChangeMember)]) == 1
+
+
+def test_a_node_that_cannot_be_reached_in_time_is_named() -> None:
+    world = World(FakeCluster())
+    world.put("a")
+    world.outcome("a")
+    world.black_holes = {3}
+    world.dialogue.ask(GetStatus, "x", whom=AtNode(NodeId(3)), timeout_ms=500, repeatable=True)
+    world.after(0, world.step)
+    outcome = world.outcome("x")
+    assert isinstance(outcome, Unavailable)
+    assert "host3:1" in str(outcome)

@@ -243,6 +243,10 @@ class Directory:
         problem = route.problem or self._places.problems()
         return Code.NO_LEADER, f"no leader of collection {collection!r} was found ({problem})"
 
+    def problems(self) -> str:
+        """Returns what is wrong with each address, in one line."""
+        return self._places.problems()
+
     def take_hopeless(self) -> CallError | None:
         """Returns the error when every address was tried and trying again cannot help; the next call tries again."""
         if self._nodes or not self._places.all_hopeless():

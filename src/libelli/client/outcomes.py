@@ -68,9 +68,9 @@ def read_refused(code: Code, message: str) -> CallError:
     return refused(code, message)
 
 
-def never_sent(code: Code, *, timeout: str, reason: str) -> CallError:
+def never_sent(code: Code, reason: str) -> CallError:
     """Returns the error for a call whose time was over before it was sent."""
-    return call_error(code, f"not sent {timeout}, so it did not happen: {reason}")
+    return call_error(code, f"not sent in time, so it did not happen: {reason}")
 
 
 def unanswered_write(reason: str, *, code: Code = Code.TIMED_OUT) -> CallError:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from libelli.client.outcomes import Verdict, read_refused, refused, unanswered_read, unanswered_write, verdict_of
+from libelli.client.outcomes import (
+    Verdict,
+    never_sent,
+    read_refused,
+    refused,
+    unanswered_read,
+    unanswered_write,
+    verdict_of,
+)
 from libelli.core.calls import Call, Refusal
 from libelli.core.errors import CallError, Code, Unavailable
 from libelli.core.ids import NodeId
@@ -141,11 +149,11 @@ class Question:
             reason = "no answer in time"
             self.end(unanswered_read(reason) if self.repeatable else unanswered_write(reason))
             return
-        collection = self.whom.collection if isinstance(self.whom, AtLeader) else ""
-        code, reason = self.directory.why_waiting(collection)
-        self.end(
-            Unavailable(f"not sent in time: {reason}", code=code if code is not Code.OVERLOADED else Code.NO_LEADER)
-        )
+        if isinstance(self.whom, AtLeader):
+            code, reason = self.directory.why_waiting(self.whom.collection)
+        else:
+            code, reason = Code.NOT_CONNECTED, self.directory.problems()
+        self.end(never_sent(code, reason))
 
     def end(self, outcome: Any) -> None:
         """Tells whoever waits."""

@@ -75,11 +75,6 @@ class ReadLine:
         self._answer_size = ANSWER_SIZE_FIRST
         self._first_deadline_ms = NEVER_MS
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is to be done."""
-        return not self._sent and not self.queue and not self._again
-
     def dispatch(self) -> None:
         """Sends what can be sent now."""
         while (self._again or self.queue) and self._has_room():
@@ -134,7 +129,7 @@ class ReadLine:
         late = self.queue.give_up(now_ms)
         if late:
             code, reason = self._directory.why_waiting(self._collection)
-            self._desk.fail(late, never_sent(code, timeout="in time", reason=reason))
+            self._desk.fail(late, never_sent(code, reason))
         if self._first_deadline_ms <= now_ms:
             self._expire_sent()
         self._desk.wake(min(self._first_deadline_ms, self.queue.first_deadline_ms))

@@ -95,7 +95,7 @@ class WriteLine:
         return self._session != NO_SESSION and not self._frames and silent_ms > SESSION_IDLE_MS_MAX // 2
 
     def _open(self, connection: Connection) -> None:
-        if self.idle:
+        if self.idle:  # leaving the old session has ended what there was
             return
         self.opening = True
         collection = self._collection
@@ -232,7 +232,7 @@ class WriteLine:
 
     def _never_sent(self) -> CallError:
         code, reason = self._directory.why_waiting(self._collection)
-        return never_sent(code, timeout="in time", reason=reason)
+        return never_sent(code, reason)
 
     # -- inside -------------------------------------------------------------------------------------------
 

@@ -9,12 +9,13 @@ from libelli.host.options import NodeOptions
 from libelli.protocols.raft import Options, Timing
 from libelli.sim.clock import Clock
 from libelli.sim.disk import DiskTimes
-from libelli.sim.kernel import MS
+from libelli.sim.kernel import MS, SECOND
 from libelli.sim.network import Link
-from libelli.sim.process import ProcessOptions
-from libelli.sim.world import World, member_of
+from libelli.sim.process import Process, ProcessOptions
+from libelli.sim.world import WAIT_MS_MAX, World, member_of
+from libelli.stores.mvcc.commands import FROM_KEY, Range, RangeDone
 from tests.sim.judges import Ledger, judge
-from tests.sim.workloads import Counter, Load, stop_all
+from tests.sim.workloads import Counter, Leases, Load, stop_all
 
 TIMING = Timing(heartbeat_ms=60, tick_ms=10)
 
@@ -86,10 +87,14 @@ class Chaos:
             link=UNRULY,
             disk_times=DiskTimes(sync_us=800, jitter_us=2_000),
             clocks={node: Clock(offset_ms=node * 1_000_003, drift_ppm=(node - 2) * 20_000) for node in (1, 2, 3)},
-            looked=self.ledger.look,
+            looked=self.look,
         )
+        self.seen_us: dict[int, int] = {}
         self.loads = [Load(self.world, depth=2, pause_us=15 * MS, timeout_ms=2_000) for _ in range(2)]
         self.counter = Counter(self.world, b"count")
+        self.leases = Leases(self.world)
+        self.watching = self.world.client().watch(b"\0", FROM_KEY, start_revision=2, timeout_ms=WAIT_MS_MAX)
+        self.keeps_history = options.node.retain_revisions == 0
         self.next_node = nodes + 1
         self.faults: dict[Callable[[], object], float] = {
             self.crash: 2,
@@ -110,6 +115,14 @@ class Chaos:
             self.stop: 0.3,
         }
 
+    def look(self, process: Process) -> None:
+        """Looks at a process after its step, and notes when each revision was there first."""
+        count = len(self.ledger.changes)
+        self.ledger.look(process)
+        if len(self.ledger.changes) > count:
+            for revision in self.ledger.changes:
+                self.seen_us.setdefault(revision, self.world.kernel.now_us)
+
     def run(self, *, faults: int = 40) -> None:
         """Breaks things, calms down, and judges."""
         names, weights = list(self.faults), list(self.faults.values())
@@ -119,6 +132,23 @@ class Chaos:
         self.calm_down()
         judge(self.world.history, self.ledger)
         self.judge_counter()
+        self.judge_leases()
+        if self.keeps_history:
+            self.judge_watch()
+
+    def judge_leases(self) -> None:
+        """No key went before the time of its lease was over, by the fastest clock."""
+        for revision, changes in self.ledger.changes.items():
+            for change in changes:
+                if change.key in self.leases.granted_us and not change.version:
+                    lived_us = self.seen_us[revision] - self.leases.granted_us[change.key]
+                    assert lived_us * 1.03 >= self.leases.ttl_s * SECOND, f"{change.key!r} lived for {lived_us} us"
+
+    def judge_watch(self) -> None:
+        """The watch saw every change once, in order."""
+        seen = [(event.item.mod_revision, event.item.key, event.item.value) for event in self.watching.events]
+        changes = sorted(self.ledger.changes.items())
+        assert seen == [(revision, each.key, each.value) for revision, found in changes for each in found]
 
     def judge_counter(self) -> None:
         """What was counted for certain was counted, and nothing twice."""
@@ -216,14 +246,24 @@ class Chaos:
         for node in sorted(self.world.processes):
             if not self.world.processes[node].is_up:
                 self.world.restart(node)
-        for load in (*self.loads, self.counter):
-            load.stop()
-        stop_all(self.world, *self.loads, self.counter)
+        stop_all(self.world, *self.loads, self.counter, self.leases)
         self.world.wait_leader()
         probe = Load(self.world, depth=1, reads=0.0, deletes=0.0)
         self.world.run_until(lambda: probe.done >= 3, "a write after all faults")
         stop_all(self.world, probe)
+        self.world.run_until(lambda: self.held(b"lease") == 0, "all leases to end")
         self.world.run_until(self.is_settled, "all members to hold the same")
+        if self.keeps_history:
+            last = max(self.ledger.changes)
+            self.world.run_until(lambda: self.watching.revision >= last, "the watch to see the last change")
+
+    def held(self, prefix: bytes) -> int:
+        """How many keys with a prefix there are at the leader."""
+        leader = self.world.leader()
+        if leader is None:
+            return -1
+        (answer,) = leader.node.group().machine.store.read([Range(prefix, prefix + b"\xff", count_only=True)])
+        return answer.count if isinstance(answer, RangeDone) else -1
 
     def is_settled(self) -> bool:
         """Whether all members have applied the same."""

@@ -1,6 +1,5 @@
 """Clients that keep a world busy: each asks for one thing after the other, with values that are unique."""
 
-import random
 from collections.abc import Sequence
 
 from libelli.core.calls import Consistency
@@ -14,6 +13,8 @@ from libelli.stores.mvcc.commands import (
     CompareResult,
     CompareTarget,
     DeleteRange,
+    LeaseDone,
+    LeaseGrant,
     Put,
     Range,
     RangeDone,
@@ -155,13 +156,49 @@ class Counter:
         self.world.kernel.after(5 * MS, self._read)
 
 
-def stop_all(world: World, *loads: Load | Counter) -> None:
+class Leases:
+    """Grants one lease after another, with a key each, and renews none."""
+
+    def __init__(self, world: World, *, ttl_s: int = 1, pause_us: int = 150 * MS) -> None:
+        self.world = world
+        self.client = world.client()
+        self.ttl_s = ttl_s
+        self.pause_us = pause_us
+        self.granted_us: dict[bytes, int] = {}
+        """For each key when its lease was asked for: no lease may end before its time counted from there."""
+        self.is_over = False
+        self._is_busy = False
+        self._grant()
+
+    def stop(self) -> None:
+        """Grants no more."""
+        self.is_over = True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self.is_over and not self._is_busy
+
+    def _grant(self) -> None:
+        self._is_busy = not self.is_over
+        if self._is_busy:
+            self.client.submit(LeaseGrant(0, self.ttl_s), then=self._granted)
+
+    def _granted(self, operation: Operation) -> None:
+        if not isinstance(operation.answer, LeaseDone):
+            self._later(operation)
+            return
+        key = b"lease %d" % operation.number
+        self.granted_us[key] = operation.invoked_us
+        self.client.submit(Put(key, key, lease=operation.answer.lease), then=self._later)
+
+    def _later(self, _: Operation) -> None:
+        self._is_busy = False
+        self.world.kernel.after(self.pause_us, self._grant)
+
+
+def stop_all(world: World, *loads: Load | Counter | Leases) -> None:
     """Stops loads and waits until all their operations have ended."""
     for load in loads:
         load.stop()
     world.run_until(lambda: all(load.is_idle for load in loads), "loads to end")
-
-
-def unique(dice: random.Random, count: int) -> list[int]:
-    """Returns the numbers 0 … count - 1 in random order."""
-    return dice.sample(range(count), count)

@@ -125,6 +125,13 @@ class RawSession:
     def next_reply(self) -> Any:
         return replies_decoder.decode(self.receive())[0]
 
+    def replies(self, count: int) -> list[Any]:
+        """Returns the next `count` replies, in however many frames they come."""
+        found: list[Any] = []
+        while len(found) < count:
+            found += replies_decoder.decode(self.receive())
+        return found
+
     def put(self, key: bytes, value: bytes) -> Any:
         return self.write([Put(key, value)])
 

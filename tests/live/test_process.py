@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from libelli.cli.exits import ExitCode
-from libelli.core.calls import ClientHello, Consistency, Done, Refusal, SessionOpened
+from libelli.core.calls import ClientHello, Consistency, Done, Read, Refusal, SessionOpened
 from libelli.core.codec import encode, frame
 from libelli.core.errors import FIRST_INDEFINITE, Code
+from libelli.core.ids import DEFAULT_COLLECTION
 from libelli.host.log.layout import BLOCK_HEADER_SIZE, SECTOR_SIZE
 from libelli.live.folder import IDENTITY_NAME
 from libelli.stores.mvcc.commands import Put, Range
@@ -184,6 +185,24 @@ def test_a_flood_of_connections_and_calls_changes_nothing_for_the_others(cluster
     for each in sockets:
         each.close()
     wait_until(lambda: metric(cluster.nodes[leader], "client_connections") == 0, "the flood's end")
+
+
+def test_many_large_reads_at_once_are_refused_before_they_fill_the_memory(cluster: Cluster) -> None:
+    leader = cluster.wait_leader()
+    with cluster.session(leader, timeout_s=60) as session:
+        session.open()
+        for number in range(12):
+            session.put(b"large/%02d" % number, bytes(1 << 20))
+        commands = encode([Range(b"large/", b"large0")])
+        count = 100
+        calls = [Read(1000 + n, DEFAULT_COLLECTION, Consistency.LINEARIZABLE, commands) for n in range(count)]
+        session.send(encode(calls))
+        replies = session.replies(count)
+    answered = sum(isinstance(reply, Done) for reply in replies)
+    assert 1 <= answered < count
+    assert {reply.code for reply in replies if isinstance(reply, Refusal)} == {Code.OVERLOADED}
+    assert metric(cluster.nodes[leader], "refused_total") >= count - answered
+    put(cluster, b"after", b"large reads")
 
 
 def test_an_empty_folder_is_refused_with_advice(single: Cluster) -> None:

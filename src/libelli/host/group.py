@@ -41,6 +41,7 @@ from libelli.core.events import (
     Requests,
 )
 from libelli.core.ids import NOBODY, GroupId, Index, NodeId, Waiter
+from libelli.core.limits import MIB
 from libelli.host.installation import Installation
 from libelli.host.keeping import Keeping
 from libelli.host.machine import Machine, Outcome
@@ -68,6 +69,9 @@ from libelli.stores.mvcc.commands import Command, LeaseReadDone, LeaseState
 
 OVERLAY_GENERATIONS_MAX = 4
 """Applying waits while a flush is under way and this many generations' worth of changes came after it."""
+
+READ_BYTES_MAX = 32 * MIB
+"""Answers to reads in one step; further ones are refused, so that many large reads cannot fill the memory."""
 
 
 class Group:
@@ -116,6 +120,8 @@ class Group:
         self.exports_ready: list[tuple[ExportWaiter, Index]] = []
         self.applied_bytes = 0
         """Of the entries applied since the node last looked."""
+        self.read_bytes = 0
+        """Of the answers to reads since then."""
         self.applied_commands = 0
         self._timers = timers
         self._answer_call = answer
@@ -326,13 +332,19 @@ class Group:
                         self._flush_wanted = True
 
     def _answer_read(self, waiting: ReadWaiter, now_ms: int) -> None:
+        if self.read_bytes > READ_BYTES_MAX:
+            message = f"reads of {self.read_bytes} bytes are being answered: ask for fewer of them at once"
+            self._answer_call(waiting.connection, Refusal(waiting.call.call, Code.OVERLOADED, message))
+            return
         answers = self.machine.store.read(waiting.commands)
         if self._is_leader and len(self.keeping):
             answers = [
                 self._with_remaining(answer, now_ms) if isinstance(answer, LeaseReadDone) else answer
                 for answer in answers
             ]
-        self._answer_call(waiting.connection, Done(waiting.call.call, encode(answers)))
+        data = encode(answers)
+        self.read_bytes += len(data)
+        self._answer_call(waiting.connection, Done(waiting.call.call, data))
 
     def _with_remaining(self, answer: LeaseReadDone, now_ms: int) -> LeaseReadDone:
         leases = tuple(

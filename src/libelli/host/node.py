@@ -240,7 +240,7 @@ class Node:
                 group.put_event(Started(now_ms))
         self._take_inputs(now_ms)
         for group in self._groups.values():
-            group.applied_bytes = 0
+            group.applied_bytes = group.read_bytes = 0
             group.run(now_ms)
             group.keeping.tend(now_ms)
             group.watches.catch_up(now_ms)

@@ -24,7 +24,7 @@ from libelli.core.errors import Code, DidNotHappen, MayHaveHappened, Overloaded,
 from libelli.core.ids import DEFAULT_COLLECTION, NodeId
 from libelli.core.limits import MIB, VALUE_SIZE_MAX
 from libelli.core.members import Member
-from libelli.stores.mvcc.commands import Failed, Put, PutDone, Range, RangeDone
+from libelli.stores.mvcc.commands import Failed, KeyValue, Put, PutDone, Range, RangeDone
 from tests.client.cluster import Deafness, FakeCluster, Silence, commands_decoder
 from tests.client.world import World
 
@@ -481,3 +481,27 @@ def test_a_node_that_cannot_be_reached_in_time_is_named() -> None:
     outcome = world.outcome("x")
     assert isinstance(outcome, Unavailable)
     assert "host3:1" in str(outcome)
+
+
+def test_writes_with_large_answers_share_frames_by_the_few() -> None:
+    cluster = FakeCluster()
+    world = World(cluster)
+    world.put("a")
+    world.outcome("a")
+
+    def mood(_node: int, call: Call) -> Any:
+        if not isinstance(call, Write):
+            return None
+        commands = commands_decoder.decode(call.commands)
+        cluster.frames.append((len(commands), call.sequence))
+        large = PutDone(2, KeyValue(b"a", b"v" * MIB, 1, 1, 1))
+        return Done(call.call, encode([large] * len(commands)))
+
+    cluster.mood = mood
+    world.submit(Put(b"a", b"", previous=True), "first")
+    world.outcome("first")
+    cluster.frames.clear()
+    for number in range(12):
+        world.submit(Put(b"a", b"", previous=True), number)
+    world.run(lambda: len(world.outcomes) == 14)
+    assert max(count for count, _ in cluster.frames) <= 4

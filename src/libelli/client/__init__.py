@@ -4,7 +4,7 @@
 
     from libelli.client import Client, prefix_range
 
-    with Client(endpoints=["127.0.0.1:7401"], certificates=".libelli/certificates/admin.pem") as client:
+    with Client(endpoints=["127.0.0.1:7401"], certificates=".libelli/certificates/bundles/admin.pem") as client:
         client.put("jobs/1", "paint the fence")
         item = client.get("jobs/1")                            # item.value == b"paint the fence"
         for item in client.range(*prefix_range("jobs/")): ...  # pages, all at one revision

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from libelli.client.queues import Batch
 from libelli.core.calls import Refusal
 from libelli.core.codec import Decoder, encode
-from libelli.core.limits import FRAME_SIZE_MAX
+from libelli.core.limits import FRAME_SIZE_MAX, MIB
 from libelli.stores.mvcc.commands import Answer
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COMMANDS_SIZE_MAX = FRAME_SIZE_MAX - 4096
 """The encoded commands of one frame; the rest is for what stands around them."""
+ANSWERS_SIZE_AIM = 4 * MIB
+"""What the answers to one frame should not exceed; a node gives up to 8 MiB."""
 NOTHING = encode([])
 
 answers_decoder: Decoder[list[Answer]] = Decoder(list[Answer], name="answers")

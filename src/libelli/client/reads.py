@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from libelli.client.frames import COMMANDS_SIZE_MAX, answers_decoder
+from libelli.client.frames import ANSWERS_SIZE_AIM, COMMANDS_SIZE_MAX, answers_decoder
 from libelli.client.outcomes import Verdict, never_sent, read_refused, unanswered_read, verdict_of
 from libelli.client.queues import NEVER_MS, Batch, CommandQueue
 from libelli.core.calls import Consistency, Done, Read, Refusal
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from libelli.client.directory import Directory
     from libelli.core.errors import CallError
 
-ANSWERS_SIZE_AIM = 4 * MIB
-"""What the answers to one frame should not exceed."""
 ANSWERS_SIZE_MAX = 16 * MIB
 """What the answers to all frames under way should not exceed."""
 FRAMES_MAX = 8

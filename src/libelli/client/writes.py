@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from libelli.client.frames import COMMANDS_SIZE_MAX, Opening, WriteFrame, answers_decoder
+from libelli.client.frames import ANSWERS_SIZE_AIM, COMMANDS_SIZE_MAX, Opening, WriteFrame, answers_decoder
 from libelli.client.outcomes import Verdict, never_sent, refused, unanswered_write, verdict_of
 from libelli.client.queues import NEVER_MS, CommandQueue
 from libelli.core.calls import Done, OpenSession, Refusal, SessionOpened, Write
@@ -55,6 +55,8 @@ class WriteLine:
         """Where the frames on the wire are."""
         self._on_wire = 0
         self._bytes = 0
+        self._answer_size = 1
+        """About the largest that commands of late were answered with; those of one frame share what there is."""
         self._behind = False
         """Some frame must be sent again; nothing is sent before all on the wire are settled."""
         self._broken = False
@@ -110,7 +112,8 @@ class WriteLine:
             size = min(self.queue.bytes, COMMANDS_SIZE_MAX)
             if self._frames and self._bytes + size > options.window_bytes:
                 return
-            batch = self.queue.take(count_max=FRAME_COMMANDS_MAX, size_max=COMMANDS_SIZE_MAX)
+            count_max = max(1, min(FRAME_COMMANDS_MAX, ANSWERS_SIZE_AIM // self._answer_size))
+            batch = self.queue.take(count_max=count_max, size_max=COMMANDS_SIZE_MAX)
             frame = WriteFrame(self, batch, self._next_sequence)
             self._next_sequence += 1
             self._frames[frame.sequence] = frame
@@ -161,6 +164,8 @@ class WriteLine:
             if len(answers) != len(batch.commands):
                 raise CodecError(f"{len(answers)} answers to {len(batch.commands)} commands")
             self._desk.complete(*batch.settle(answers))
+            if answers:
+                self._answer_size = max(len(reply.answers) // len(answers) + 1, self._answer_size // 2)
         self._settle(frame)
         self._remove(frame)
         self._directory.on_success(self._collection, connection)

@@ -77,12 +77,21 @@ def test_ports_that_are_taken_are_left_out() -> None:
     assert str(port) not in {place.peer.split(":")[1] for place in plan.members}
 
 
+def test_replicas_can_be_reached_under_the_name_of_another_machine() -> None:
+    wish = Wish(replicas=1, host="n1.example.org", port=17_400, is_plain=True)
+    (place,) = plan_cluster(wish, cluster=draw_cluster_id()).members
+    assert (place.peer, place.client) == ("n1.example.org:17400", "n1.example.org:17401")
+    assert place.http == "127.0.0.1:17403"
+
+
 def test_regions_are_dealt_out_in_turn() -> None:
     plan = plan_cluster(Wish(replicas=5, regions=("a", "b"), is_plain=True), cluster=draw_cluster_id())
     assert [place.region for place in plan.members] == ["a", "b", "a", "b", "a"]
 
 
-@pytest.mark.parametrize("wish", [Wish(replicas=0), Wish(replicas=65), Wish(regions=()), Wish(regions=("a", ""))])
+@pytest.mark.parametrize(
+    "wish", [Wish(replicas=0), Wish(replicas=65), Wish(regions=()), Wish(host="a b:c"), Wish(regions=("a", ""))]
+)
 def test_what_no_cluster_can_be_is_refused(wish: Wish, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         ensure_cluster(tmp_path, wish)

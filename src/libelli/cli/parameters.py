@@ -45,6 +45,9 @@ NewReplicasOption = Annotated[int, typer.Option("--replicas", min=1, metavar="N"
 NewRegionOption = Annotated[
     list[str] | None, typer.Option("--region", metavar="NAME", help="Its regions, dealt out in turn.")
 ]
+NewHostOption = Annotated[
+    str, typer.Option("--host", metavar="HOST", help="Where it is reached: this machine, or the one it is copied to.")
+]
 NewPortOption = Annotated[
     int | None, typer.Option("--port", min=1024, max=65_000, metavar="N", help="Its first port. (default: 7400)")
 ]

@@ -8,7 +8,14 @@ import typer
 
 from libelli.cli.documents import Document
 from libelli.cli.output import write_document, write_text
-from libelli.cli.parameters import NewDataOption, NewPortOption, NewRegionOption, NewReplicasOption, YesOption
+from libelli.cli.parameters import (
+    NewDataOption,
+    NewHostOption,
+    NewPortOption,
+    NewRegionOption,
+    NewReplicasOption,
+    YesOption,
+)
 from libelli.cli.settings import OUTPUT_OPTIONS, Settings, command
 from libelli.cli.snapshots import wish_of, write_seeded
 
@@ -30,6 +37,7 @@ def recover(
     replicas: NewReplicasOption = 3,
     region: NewRegionOption = None,
     port: NewPortOption = None,
+    host: NewHostOption = "127.0.0.1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what the folders hold.")] = False,
     yes: YesOption = False,
 ) -> None:
@@ -53,7 +61,7 @@ def recover(
         return
     if not yes:
         typer.confirm("make a new cluster of it, and never start the old one again?", abort=True, err=True)
-    wish = wish_of(replicas=replicas, region=region, port=port)
+    wish = wish_of(replicas=replicas, region=region, port=port, host=host)
     write_seeded(settings, data, recover_cluster(found[0], data, wish))
 
 

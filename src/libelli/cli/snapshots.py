@@ -8,7 +8,7 @@ import typer
 
 from libelli.cli.hints import up_line
 from libelli.cli.output import write_document, write_text
-from libelli.cli.parameters import NewDataOption, NewPortOption, NewRegionOption, NewReplicasOption
+from libelli.cli.parameters import NewDataOption, NewHostOption, NewPortOption, NewRegionOption, NewReplicasOption
 from libelli.cli.settings import OUTPUT_OPTIONS, Settings, command
 from libelli.core.errors import ConfigurationError
 
@@ -62,6 +62,7 @@ def restore(
     replicas: NewReplicasOption = 3,
     region: NewRegionOption = None,
     port: NewPortOption = None,
+    host: NewHostOption = "127.0.0.1",
 ) -> None:
     """Make a new cluster of a snapshot: a new id, new certificates, new data folders; then start it with `up`.
 
@@ -69,15 +70,15 @@ def restore(
     """
     from libelli.live.restore import restore as restore_cluster
 
-    wish = wish_of(replicas=replicas, region=region, port=port)
+    wish = wish_of(replicas=replicas, region=region, port=port, host=host)
     write_seeded(settings, data, restore_cluster(file, data, wish))
 
 
-def wish_of(*, replicas: int, region: list[str] | None, port: int | None) -> "Wish":
+def wish_of(*, replicas: int, region: list[str] | None, port: int | None, host: str) -> "Wish":
     """Returns what options say about a new cluster."""
     from libelli.live.founding import PORT_DEFAULT, REGIONS_DEFAULT, Wish
 
-    return Wish(replicas=replicas, regions=tuple(region or REGIONS_DEFAULT), port=port or PORT_DEFAULT)
+    return Wish(replicas=replicas, regions=tuple(region or REGIONS_DEFAULT), port=port or PORT_DEFAULT, host=host)
 
 
 def write_seeded(settings: Settings, folder: Path, seeded: "Seeded") -> None:

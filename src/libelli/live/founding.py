@@ -13,7 +13,7 @@ from pathlib import Path
 from libelli.core.errors import ConfigurationError
 from libelli.core.ids import ClusterId
 from libelli.core.limits import MEMBERS_MAX
-from libelli.live.addresses import parse_address
+from libelli.live.addresses import Address, parse_address
 from libelli.live.certificates import ensure_cluster_certificates
 from libelli.live.cluster_file import (
     FILE_VERSION,
@@ -43,12 +43,14 @@ class Wish:
         replicas: how many.
         regions: one a replica; fewer are dealt out in turn.
         port: the first one that may be used; taken ones are left out.
+        host: where nodes and clients reach the replicas: this machine, or the one that the folder is copied to.
         is_plain: without TLS.
     """
 
     replicas: int = 3
     regions: tuple[str, ...] = REGIONS_DEFAULT
     port: int = PORT_DEFAULT
+    host: str = HOST
     is_plain: bool = False
 
     def check(self) -> None:
@@ -59,6 +61,7 @@ class Wish:
         """
         if not 1 <= self.replicas <= MEMBERS_MAX:
             raise ConfigurationError(f"{self.replicas} replicas: a cluster has 1 to {MEMBERS_MAX}")
+        parse_address(str(Address(self.host, self.port)), what="host")
         if not self.regions or not all(self.regions):
             raise ConfigurationError("a region has no name: give each one with --region NAME")
 
@@ -157,18 +160,20 @@ def next_place(content: ClusterFile, *, name: str, region: str, node: int = 0) -
     """
     taken = {parse_address(address).port for place in content.members for address in _addresses(place)}
     first = max((port for port in taken if port), default=PORT_DEFAULT) // PORTS_STEP * PORTS_STEP + PORTS_STEP
-    return _place(next(_free_blocks(first)), name=name, region=region, node=node)
+    host = parse_address(content.members[0].peer).host
+    return _place(next(_free_blocks(first)), host=host, name=name, region=region, node=node)
 
 
 def _places(wish: Wish) -> Iterator[Place]:
     blocks = _free_blocks(wish.port)
     for number in range(1, wish.replicas + 1):
         region = wish.regions[(number - 1) % len(wish.regions)]
-        yield _place(next(blocks), name=f"n{number}", region=region, node=number)
+        yield _place(next(blocks), host=wish.host, name=f"n{number}", region=region, node=number)
 
 
-def _place(block: int, *, name: str, region: str, node: int) -> Place:
-    peer, client, grpc, http = (f"{HOST}:{block + offset}" for offset in range(4))
+def _place(block: int, *, host: str, name: str, region: str, node: int) -> Place:
+    peer, client, grpc = (str(Address(host, block + offset)) for offset in range(3))
+    http = f"{HOST}:{block + 3}"
     return Place(node=node, name=name, region=region, peer=peer, client=client, grpc=grpc, http=http, folder=name)
 
 

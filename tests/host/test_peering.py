@@ -36,3 +36,12 @@ def test_a_node_that_dials_is_welcome_and_so_is_one_over_a_plain_stream() -> Non
 )
 def test_whoever_it_should_not_be_is_refused(hello: PeerHello, reason: str) -> None:
     assert reason in (why(hello) or "")
+
+
+def test_two_ideas_of_who_founded_the_cluster_do_not_meet() -> None:
+    def why_of(there: str, here: str) -> str:
+        hello = hello_of(THERE, founding=there)
+        return why_refuse_peer(hello, identity=HERE, certificate_name=None, expected=None, founding=here) or ""
+
+    assert "was founded with other members" in why_of("one", "another")
+    assert why_of("one", "one") == why_of("", "one") == why_of("one", "") == ""

@@ -72,6 +72,17 @@ def test_a_node_joins_by_a_snapshot_and_votes_and_one_that_lost_its_data_may_not
         fill(cluster, 1)
 
 
+def test_founders_that_name_other_members_do_not_talk_to_each_other(tmp_path: Path) -> None:
+    with Cluster(tmp_path, 2) as cluster:
+        one, two = cluster.nodes.values()
+        text = two.configuration.read_text(encoding="utf-8")
+        two.configuration.write_text(text.replace(one.client, one.grpc), encoding="utf-8")
+        for node in (one, two):
+            node.start(begin="found")
+        wait_until(lambda: "was founded with other members" in one.output() + two.output(), "the refusal")
+        assert cluster.leader() is None
+
+
 def test_a_lost_checkpoint_is_refused_when_the_log_does_not_reach_back(tmp_path: Path) -> None:
     options = {"flush_age_ms": 200, "flush_bytes": 1 << 16, "retain_entries": 0, "segment_bytes": 1 << 20}
     with Cluster(tmp_path, 1, options=options) as cluster:

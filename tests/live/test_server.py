@@ -61,6 +61,7 @@ class FakeStorage:
     def __init__(self) -> None:
         self.work: list[Any] = []
         self.missing_room = ""
+        self.founding_hash = ""
         self.promises = 0
         self.stopped = 0
         self.deliver: Callable[[Sequence[Any]], object]

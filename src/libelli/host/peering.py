@@ -12,25 +12,35 @@ from libelli.host.identity import Identity
 
 
 class PeerHello(Struct, frozen=True, array_like=True):
-    """A node's first frame to another node."""
+    """A node's first frame to another node.
+
+    Attributes:
+        founding: a hash over the members that the cluster was founded with; empty for a node that joined.
+    """
 
     cluster: str
     node: NodeId
     name: str
     oldest_wire: int = OLDEST_WIRE_VERSION
     newest_wire: int = WIRE_VERSION
+    founding: str = ""
 
 
 peer_hello_decoder: Decoder[PeerHello] = Decoder(PeerHello, name="peer hello")
 
 
-def hello_of(identity: Identity) -> PeerHello:
+def hello_of(identity: Identity, *, founding: str = "") -> PeerHello:
     """Returns what a node says first."""
-    return PeerHello(identity.cluster, identity.node, identity.name)
+    return PeerHello(identity.cluster, identity.node, identity.name, founding=founding)
 
 
 def why_refuse_peer(
-    hello: PeerHello, *, identity: Identity, certificate_name: str | None, expected: NodeId | None
+    hello: PeerHello,
+    *,
+    identity: Identity,
+    certificate_name: str | None,
+    expected: NodeId | None,
+    founding: str = "",
 ) -> str | None:
     """Returns why the other side cannot be talked to, or None.
 
@@ -39,6 +49,7 @@ def why_refuse_peer(
         identity: this node.
         certificate_name: the name in its certificate (None: a plain stream).
         expected: whom this node dialled (None: it was dialled).
+        founding: what this node says of the founding members.
     """
     if hello.cluster != identity.cluster:
         return f"node {hello.name!r} belongs to cluster {hello.cluster}, this one to {identity.cluster}"
@@ -52,5 +63,10 @@ def why_refuse_peer(
         return (
             f"node {hello.name!r} speaks wire versions {hello.oldest_wire} to {hello.newest_wire}, this one "
             f"{OLDEST_WIRE_VERSION} to {WIRE_VERSION}: upgrade one version at a time"
+        )
+    if hello.founding and founding and hello.founding != founding:
+        return (
+            f"node {hello.name!r} was founded with other members than this one: compare their configurations, and "
+            "begin the wrong one anew with an empty folder"
         )
     return None

@@ -58,16 +58,25 @@ class Peers:
         wake: asks for a step of the node.
         certificates: None: plain text.
         random: for the jitter of the back-off.
+        founding: a hash over the founding members, which all founders must have; empty for a node that joined.
     """
 
     def __init__(
-        self, node: PeerNode, *, identity: Identity, wake: Wake, certificates: CertificateWatch | None, random: Random
+        self,
+        node: PeerNode,
+        *,
+        identity: Identity,
+        wake: Wake,
+        certificates: CertificateWatch | None,
+        random: Random,
+        founding: str = "",
     ) -> None:
         self.node = node
         self.identity = identity
         self.wake = wake
         self.certificates = certificates
         self.random = random
+        self.founding = founding
         self.streams: dict[NodeId, PeerStream] = {}
         self.dropped_frames = 0
         self._diallers: dict[NodeId, Dialler] = {}
@@ -174,7 +183,7 @@ class PeerStream(FrameStream):
 
     def opened(self) -> None:
         """Says who this node is."""
-        self.send(encode(hello_of(self._peers.identity)))
+        self.send(encode(hello_of(self._peers.identity, founding=self._peers.founding)))
 
     def refused(self, why: str) -> None:
         """Its certificate may not speak here; whoever dials tells it, once."""
@@ -186,7 +195,13 @@ class PeerStream(FrameStream):
         """Checks who the other says it is."""
         hello = peer_hello_decoder.decode(body)
         name = self.certificate.name if self.certificate is not None else None
-        why = why_refuse_peer(hello, identity=self._peers.identity, certificate_name=name, expected=self._dialled)
+        why = why_refuse_peer(
+            hello,
+            identity=self._peers.identity,
+            certificate_name=name,
+            expected=self._dialled,
+            founding=self._peers.founding,
+        )
         if why is not None:
             if self._dialled is None:
                 self._peers.tell_trouble(hello.node, hello.name, why)

@@ -82,7 +82,14 @@ class Server:
         self.storage = storage
         self.certificates = certificates
         self.clients = Clients(node, wake=self.wake, certificates=certificates)
-        self.peers = Peers(node, identity=node.identity, wake=self.wake, certificates=certificates, random=random)
+        self.peers = Peers(
+            node,
+            identity=node.identity,
+            wake=self.wake,
+            certificates=certificates,
+            random=random,
+            founding=storage.founding_hash,
+        )
         self.leader_changes = 0
         self.longest_turn_ms = 0
         """Since somebody set it to 0."""

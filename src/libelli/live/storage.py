@@ -7,6 +7,7 @@
     stop ─► what is queued is written, then everything is closed
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -96,6 +97,12 @@ class Storage:
     def founding(self) -> Configuration:
         """The members that the cluster began with; empty for a node that joined."""
         return self._folder.founding_configuration
+
+    @property
+    def founding_hash(self) -> str:
+        """The same in short, to be compared with that of other founders; empty for a node that joined."""
+        founding = self.founding
+        return hashlib.sha256(founding.encode()).hexdigest()[:32] if founding.voters else ""
 
     @property
     def missing_room(self) -> str:

@@ -201,10 +201,11 @@ class State:
     # Time.
 
     def redraw_election(self) -> None:
-        """Draws a new election timeout (§3.4); a lone voter need not wait for anybody."""
+        """Draws a new election timeout (§3.4); a lone voter need not wait for anybody but its own disk."""
         timing = self.timing
         self.election_ticks = self.random.randint(timing.election_min_ticks, timing.election_max_ticks)
-        self.countdown = 1 if self.voters == (self.node,) else self.election_ticks
+        waits_for_nobody = self.voters == (self.node,) and self.role is not Role.CANDIDATE
+        self.countdown = 1 if waits_for_nobody else self.election_ticks
 
     @property
     def disk_hangs(self) -> bool:

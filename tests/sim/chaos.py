@@ -15,7 +15,7 @@ from libelli.sim.process import Process, ProcessOptions
 from libelli.sim.world import WAIT_MS_MAX, World, member_of
 from libelli.stores.mvcc.commands import FROM_KEY, Range, RangeDone
 from tests.sim.judges import Ledger, judge
-from tests.sim.workloads import Counter, Leases, Load, stop_all
+from tests.sim.workloads import Counter, Leases, Load, count_of, stop_all
 
 TIMING = Timing(heartbeat_ms=60, tick_ms=10)
 
@@ -153,7 +153,7 @@ class Chaos:
     def judge_counter(self) -> None:
         """What was counted for certain was counted, and nothing twice."""
         puts = [change for changes in self.ledger.changes.values() for change in changes if change.key == b"count"]
-        values = [int(change.value) for change in puts]
+        values = [count_of(change.value) for change in puts]
         assert values == list(range(1, len(values) + 1))
         assert self.counter.certain <= len(values) <= self.counter.certain + self.counter.uncertain
 

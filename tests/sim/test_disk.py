@@ -157,3 +157,13 @@ def test_a_killed_process_has_not_called_what_it_would_have_called_later() -> No
     disk.kill(1_010)
     assert contents(disk)[:2] == b"x\0"
     assert disk.names() == ["a"]
+
+
+def test_what_waits_for_a_sync_was_never_called() -> None:
+    disk = disk_with()
+    disk.write("a", offset=0, data=b"x")
+    disk.sync("a")
+    middle_us = disk.busy_us - 50
+    disk.write("a", offset=1, data=b"y")
+    disk.crash(middle_us, KeepAll())
+    assert contents(disk)[:2] == b"x\0"

@@ -12,7 +12,7 @@ from libelli.stores.engine import Engine
 from libelli.stores.mvcc.commands import Put
 from tests.sim.judges import judge
 from tests.sim.scenes import Scene, options
-from tests.sim.workloads import Counter, Load, stop_all
+from tests.sim.workloads import Counter, Load, count_of, stop_all
 
 
 def test_a_leader_is_elected_soon_and_only_one() -> None:
@@ -59,7 +59,7 @@ def test_each_replica_in_turn_is_killed_under_load(nodes: int) -> None:
     scene.world.run_ms(300)
     stop_all(scene.world, load, counter)
     assert load.done > 50
-    assert int(scene.get(b"count") or 0) in range(counter.certain, counter.certain + counter.uncertain + 1)
+    assert count_of(scene.get(b"count")) in range(counter.certain, counter.certain + counter.uncertain + 1)
     scene.finish()
 
 
@@ -137,7 +137,7 @@ def test_a_session_goes_on_with_the_next_leader_and_repeats_apply_once() -> None
     scene.world.run_ms(800)
     stop_all(scene.world, counter)
     assert counter.certain > 10
-    assert int(scene.get(b"count") or 0) in range(counter.certain, counter.certain + counter.uncertain + 1)
+    assert count_of(scene.get(b"count")) in range(counter.certain, counter.certain + counter.uncertain + 1)
     scene.finish()
 
 

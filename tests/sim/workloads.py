@@ -139,9 +139,10 @@ class Counter:
             self._later()
             return
         items = read.answer.items
-        value, revision = (int(items[0].value), items[0].mod_revision) if items else (0, 0)
+        value, revision = (count_of(items[0].value), items[0].mod_revision) if items else (0, 0)
         compare = Compare(self.key, CompareTarget.MOD, CompareResult.EQUAL, revision)
-        transaction = Transaction((compare,), (Put(self.key, b"%d" % (value + 1)),), ())
+        unique = f"{value + 1} {self.client.name} {read.number}".encode()
+        transaction = Transaction((compare,), (Put(self.key, unique),), ())
         self.client.submit(transaction, then=self._counted)
 
     def _counted(self, operation: Operation) -> None:
@@ -154,6 +155,11 @@ class Counter:
     def _later(self) -> None:
         self._is_busy = False
         self.world.kernel.after(5 * MS, self._read)
+
+
+def count_of(value: bytes | None) -> int:
+    """Returns what a counter's value says."""
+    return int(value.split()[0]) if value else 0
 
 
 class Leases:

@@ -278,8 +278,9 @@ class SimulatedDisk:
         """The power fails: what was not durable by now is kept or lost as `tear` says (default: by chance)."""
         tear = tear or RandomTear(self._random)
         self._settle(now_us if self._hung_us is None else min(now_us, self._hung_us))
-        for _, kind, what in self._unsettled:
-            self._note(kind, what)  # under way: may have reached the disk, but nothing later was promised
+        if self._unsettled:
+            _, kind, what = self._unsettled[0]
+            self._note(kind, what)  # under way: may have reached the disk; what comes behind it was never called
         self._unsettled.clear()
         for name, file in self._pending_names[: tear.names_kept(len(self._pending_names))]:
             _rename(self._durable_names, name, file)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from libelli.cli.exits import ExitCode
+from libelli.core.limits import VALUE_SIZE_MAX
 from libelli.live.lock import lock_holder
 from tests.cli.machine import Started, Terminal, free_port, kill
 from tests.live.cluster import wait_until
@@ -190,26 +191,73 @@ def test_what_a_survivor_holds_becomes_a_cluster(tmp_path: Path, journal: Path) 
             recovered.stop()
 
 
-def test_the_readmes_python_does_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A cluster of one replica, for tests that only need somebody who answers."""
+    with cluster(tmp_path_factory.mktemp("lone"), "--replicas", "1") as (terminal, _):
+        yield terminal
+
+
+def test_the_readmes_python_does_what_it_says(lone: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-    with cluster(tmp_path, "--replicas", "1") as (terminal, _):
-        address = terminal.leader()["address"]
-        assert "127.0.0.1:7401" in program
-        with contextlib.chdir(tmp_path):
-            exec(program.replace("127.0.0.1:7401", address), {})  # what README.md shows
+    assert "127.0.0.1:7401" in program
+    with contextlib.chdir(lone.folder):
+        exec(program.replace("127.0.0.1:7401", lone.leader()["address"]), {})  # what README.md shows
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "b'paint the fence'"
     assert len(said) == 1001
 
 
-def test_a_stranger_is_told_why_it_is_not_let_in(tmp_path: Path) -> None:
-    with cluster(tmp_path, "--replicas", "1") as (terminal, _):
-        address = terminal.leader()["address"]
-        terminal.run("ca", "init", "other")
-        terminal.run("ca", "issue", "stranger", "--ca", "other")
-        bundle = "other/bundles/stranger.pem"
-        said = terminal.run("get", "a", "--endpoint", address, "--certificates", bundle, code=ExitCode.REFUSED)
-        assert "certificate" in said
+def test_values_of_any_kind_come_back_byte_for_byte(lone: Terminal) -> None:
+    source, target = lone.folder / "source", lone.folder / "target"
+    for content in (b"", bytes(range(256)), b"\x00" * VALUE_SIZE_MAX, "Häuser\n".encode()):
+        source.write_bytes(content)
+        lone.run("put", "value", "--file", str(source))
+        lone.run("get", "value", "--output", str(target))
+        assert target.read_bytes() == content
+    key = "ff00" * 1_000
+    lone.run("put", key, "x", "--hex")
+    assert lone.run("get", key, "--hex") == "x\n"
+
+
+def test_what_a_node_refuses_changes_nothing_and_says_why(lone: Terminal) -> None:
+    before = lone.json("range", "--count")["revision"]
+    (lone.folder / "large").write_bytes(b"x" * (VALUE_SIZE_MAX + 1))
+    refusals = {
+        ("put", "", "x"): "empty",
+        ("put", "a", "--file", "large"): "1,048,576",
+        ("put", "a", "x", "-c", "nowhere"): "nowhere",
+        ("put", "a", "x", "--lease", "77"): "lease",
+        ("get", "nobody"): "nobody",
+        ("get", "a", "--revision", "99999"): "99999",
+        ("compact", "99999"): "99999",
+        ("member", "promote", "n9"): "n9",
+    }
+    for arguments, words in refusals.items():
+        said = lone.run(*arguments, code=ExitCode.REFUSED)
+        assert words in said
         assert said.count("\n") == 1
-        plain = terminal.run("get", "a", "--endpoint", address, "--plain", "--timeout-ms", "1000", code=3)
-        assert plain.count("\n") == 1
+    assert lone.json("range", "--count")["revision"] == before
+
+
+def test_a_stranger_is_told_why_it_is_not_let_in(lone: Terminal) -> None:
+    address = lone.leader()["address"]
+    lone.run("ca", "init", "other")
+    lone.run("ca", "issue", "stranger", "--ca", "other")
+    bundle = "other/bundles/stranger.pem"
+    said = lone.run("get", "a", "--endpoint", address, "--certificates", bundle, code=ExitCode.REFUSED)
+    assert "certificate" in said
+    assert said.count("\n") == 1
+    plain = lone.run("get", "a", "--endpoint", address, "--plain", "--timeout-ms", "1000", code=ExitCode.DID_NOT_HAPPEN)
+    assert plain.count("\n") == 1
+
+
+def test_a_revoked_client_is_not_let_in_any_more(lone: Terminal) -> None:
+    address = lone.leader()["address"]
+    issued = lone.json("ca", "issue", "bob")
+    who = ("--endpoint", address, "--certificates", issued["path"])
+    lone.run("put", "bob", "was here", *who)
+    lone.run("ca", "revoke", "bob")
+    refused = "get", "bob", "--timeout-ms", "2000", *who
+    wait_until(lambda: not lone.is_done(*refused), "the node to read the list of revocations")
+    assert lone.run("get", "bob") == "was here\n"

@@ -163,6 +163,23 @@ def test_a_lost_stream_comes_back_with_a_line_for_each(tmp_path: Path, caplog: p
         run(tmp_path, test)
 
 
+def test_a_stream_that_is_lost_and_dialled_in_vain_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(fakes: Fakes) -> None:
+        one, two = fakes.peers(1, None), fakes.peers(2, None)
+        address = await fakes.listen(two.accept, None)
+        one.keep(((NodeId(2), "n2", address),))
+        await until(lambda: one.streams and two.streams)
+        fakes.listeners[0].close()
+        tries = one._diallers[NodeId(2)].tries
+        two.close_all("it stops")
+        await until(lambda: one._diallers[NodeId(2)].tries >= tries + 3)
+
+    run(tmp_path, test)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == ["peer is lost"]
+
+
 def test_an_address_where_nobody_listens_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test(fakes: Fakes) -> None:
         one, two = fakes.peers(1, None), fakes.peers(2, None)

@@ -9,11 +9,12 @@
       frames ◄─────────────────────► frames
 
 Raft expects messages to be lost, so a peer that does not read is not waited for: beyond a limit its frames are
-dropped. One line is logged when a stream is lost, one when it is back, and one when the reason changes.
+dropped. One line is logged when a stream is lost, one when it is back, and one when a node is refused.
 """
 
 import asyncio
 import logging
+import ssl
 from random import Random
 from typing import Protocol
 
@@ -147,14 +148,19 @@ class Peers:
         if self.streams.get(stream.node) is stream:
             del self.streams[stream.node]
             if stream.node in self._listed:
-                self.tell_trouble(stream.node, stream.name, stream.why_closed, event="peer is lost")
+                self.tell_absence(stream.node, stream.name, stream.why_closed, event="peer is lost")
 
     def tell_trouble(self, node: NodeId, name: str, why: str, *, event: str = "peer is not reached") -> None:
-        """Logs why there is no stream to a node, once a reason."""
+        """Logs why there is no stream to a node: once, and again for each refusal that is another."""
         known = self._troubles.get(node)
         self._troubles[node] = why
-        if known is None or (known != why and event == "peer is not reached"):
+        if known is None or known != why:
             _log.warning(event, extra=fields(peer=name, node=node, why=why))
+
+    def tell_absence(self, node: NodeId, name: str, why: str, *, event: str = "peer is not reached") -> None:
+        """Logs that nobody is there, unless it is known that there is no stream."""
+        if node not in self._troubles:
+            self.tell_trouble(node, name, why, event=event)
 
 
 class PeerStream(FrameStream):
@@ -246,37 +252,39 @@ class Dialler:
         delay_s = BACK_OFF_FIRST_S
         while True:
             self.tries += 1
-            stream, why = await self._dial()
+            stream = await self._dial()
             if stream is not None:
                 why = await asyncio.shield(stream.gone)
-            if stream is not None and stream.is_greeted:
-                delay_s = BACK_OFF_FIRST_S
-            else:
-                self._peers.tell_trouble(self.node, self.name, why)
+                if stream.is_greeted:
+                    delay_s = BACK_OFF_FIRST_S
+                else:
+                    self._peers.tell_trouble(self.node, self.name, why)
             await asyncio.sleep(delay_s * (0.5 + self._peers.random.random()))
             delay_s = min(2 * delay_s, BACK_OFF_MAX_S)
 
-    async def _dial(self) -> tuple["PeerStream | None", str]:
-        certificates = self._peers.certificates
-        is_secured = certificates is not None
-        loop = asyncio.get_running_loop()
+    async def _dial(self) -> "PeerStream | None":
         try:
-            target = parse_address(self.address, what=f"peer address of {self.name}")
-            if not is_secured and not target.is_loopback:
-                return None, f"{self.address} is no loopback address, and plain text is not sent to any other"
             async with asyncio.timeout(2 * DIAL_TIMEOUT_S):
-                _, stream = await loop.create_connection(
-                    lambda: PeerStream(self._peers, expected=(self.node, self.name)),
-                    target.host,
-                    target.port,
-                    ssl=certificates.client_context if certificates is not None else None,
-                    server_hostname=target.host if is_secured else None,
-                    ssl_handshake_timeout=DIAL_TIMEOUT_S if is_secured else None,
-                )
+                return await self._connect()
         except TimeoutError:
-            return None, f"{self.address} does not answer"
-        except OSError as error:  # those of TLS are among them
-            return None, f"{self.address}: {error.strerror or error}"
-        except ConfigurationError as error:
-            return None, str(error)
-        return stream, ""
+            self._peers.tell_absence(self.node, self.name, f"{self.address} does not answer")
+        except (ssl.SSLError, ConfigurationError, UnicodeError) as error:
+            self._peers.tell_trouble(self.node, self.name, f"{self.address}: {error}")
+        except OSError as error:
+            self._peers.tell_absence(self.node, self.name, f"{self.address}: {error.strerror or error}")
+        return None
+
+    async def _connect(self) -> "PeerStream":
+        certificates = self._peers.certificates
+        target = parse_address(self.address, what=f"peer address of {self.name}")
+        if certificates is None and not target.is_loopback:
+            raise ConfigurationError("it is no loopback address, and plain text is not sent to any other")
+        _, stream = await asyncio.get_running_loop().create_connection(
+            lambda: PeerStream(self._peers, expected=(self.node, self.name)),
+            target.host,
+            target.port,
+            ssl=certificates.client_context if certificates is not None else None,
+            server_hostname=target.host if certificates is not None else None,
+            ssl_handshake_timeout=DIAL_TIMEOUT_S if certificates is not None else None,
+        )
+        return stream

@@ -172,6 +172,7 @@ class Server:
         now_ms = self.now_ms()
         try:
             effects = self.node.step(now_ms)
+            self._carry_out_all(effects)
         except LibelliError as error:
             self._break(error)
             return
@@ -179,7 +180,6 @@ class Server:
             _log.exception("a step failed")
             self._break(error)
             return
-        self._carry_out_all(effects)
         took_ms = self.now_ms() - now_ms
         self.longest_turn_ms = max(self.longest_turn_ms, took_ms)
         if took_ms > SLOW_TURN_MS:

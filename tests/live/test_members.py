@@ -41,7 +41,7 @@ def fill(cluster: Cluster, count: int) -> None:
 
 
 def test_a_node_joins_by_a_snapshot_and_votes_and_one_that_lost_its_data_may_not_come_back(tmp_path: Path) -> None:
-    options = {"flush_age_ms": 200, "flush_bytes": 1 << 16, "retain_entries": 0, "segment_bytes": 1 << 20}
+    options = {"flush_age_ms": 200, "flush_bytes": 1 << 16, "retain_entries": 20, "segment_bytes": 1 << 20}
     with Cluster(tmp_path, options=options) as cluster:
         cluster.found()
         fill(cluster, 60)

@@ -46,6 +46,10 @@ class Engine(Reader, Protocol):
         """Sets `key`."""
         ...
 
+    def put_all(self, table: TableId, rows: dict[bytes, bytes]) -> None:
+        """Sets many keys at once; `rows` is not kept."""
+        ...
+
     def delete(self, table: TableId, key: bytes) -> None:
         """Removes `key`; nothing happens when it is not there."""
         ...

@@ -107,6 +107,16 @@ class Overlay:
             self.size_bytes += len(value) - len(old)
         rows[key] = value
 
+    def put_all(self, table: TableId, rows: dict[bytes, bytes]) -> None:
+        """Sets many keys at once; rows that are replaced count with the size that they had."""
+        if not rows:
+            return
+        there = self._active_data[table]
+        before = len(there)
+        there.update(rows)
+        row_bytes = (sum(map(len, rows)) + sum(map(len, rows.values()))) // len(rows) + ROW_OVERHEAD_BYTES
+        self.size_bytes += (len(there) - before) * row_bytes
+
     def delete(self, table: TableId, key: bytes) -> None:
         """Removes `key`; nothing happens when it is not there."""
         rows = self._active_data[table]

@@ -29,6 +29,9 @@ class Counting:
     def put(self, table: int, key: bytes, value: bytes) -> None:
         self.below.put(table, key, value)
 
+    def put_all(self, table: int, rows: dict[bytes, bytes]) -> None:
+        self.below.put_all(table, rows)
+
     def delete(self, table: int, key: bytes) -> None:
         self.below.delete(table, key)
 
@@ -106,6 +109,25 @@ def test_frames_cut_differently_leave_the_same_bytes() -> None:
         for command in frame:
             other.apply([command])
     assert rows(one) == rows(other)
+
+
+def test_puts_in_a_row_leave_the_bytes_of_single_ones(seed: int) -> None:
+    """The short way (`puts`) and the long one, which a put that asks for its previous value takes."""
+    dice = random.Random(seed)
+    row, single = fresh(b"a", b"leased"), fresh(b"a", b"leased")
+    for store in (row, single):
+        store.apply([LeaseGrant(5, 60), Put(b"leased", b"", lease=5), DeleteRange(b"a")])
+        store.watching = True
+    for _ in range(50):
+        keys = [dice.choice((b"a", b"b", b"c", b"leased", b"", b"d" * dice.randrange(1, 9))) for _ in range(20)]
+        puts = [Put(key, dice.randbytes(3)) for key in keys]
+        revisions = [getattr(answer, "revision", answer) for answer in row.apply(puts)]
+        for put, revision in zip(puts, revisions, strict=True):
+            [answer] = single.apply([Put(put.key, put.value, previous=True)])
+            assert getattr(answer, "revision", answer) == revision
+    assert rows(row) == rows(single)
+    assert row.take_changes() == single.take_changes()
+    assert (row.size_bytes, row.revision) == (single.size_bytes, single.revision)
 
 
 @pytest.mark.parametrize("steps", range(len(COMMANDS)))

@@ -53,7 +53,7 @@ class CompareResult(IntEnum):
     NOT_EQUAL = 3
 
 
-class KeyValue(Struct, frozen=True, array_like=True):
+class KeyValue(Struct, frozen=True, array_like=True, gc=False):
     """A key as it stands at a revision.
 
     Attributes:
@@ -73,7 +73,7 @@ class KeyValue(Struct, frozen=True, array_like=True):
     lease: int = 0
 
 
-class Put(Struct, frozen=True, array_like=True, tag=1):
+class Put(Struct, frozen=True, array_like=True, tag=1, gc=False):
     """Sets `key`. `keep_value` and `keep_lease` leave those of an existing key as they are."""
 
     key: bytes
@@ -84,7 +84,7 @@ class Put(Struct, frozen=True, array_like=True, tag=1):
     keep_lease: bool = False
 
 
-class Range(Struct, frozen=True, array_like=True, tag=2):
+class Range(Struct, frozen=True, array_like=True, tag=2, gc=False):
     """Reads keys. `limit` 0 means no limit, `revision` 0 means now; bounds of 0 do not filter."""
 
     key: bytes
@@ -164,7 +164,7 @@ Command = Put | Range | DeleteRange | Transaction | Compact | LeaseGrant | Lease
 """What may stand in a client frame."""
 
 
-class PutDone(Struct, frozen=True, array_like=True, tag=1):
+class PutDone(Struct, frozen=True, array_like=True, tag=1, gc=False):
     """Answers `Put`."""
 
     revision: int

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from libelli.core import CallError, Code, Overloaded, Refused
-from libelli.core.limits import KEY_SIZE_MAX, RANGE_ANSWER_SIZE_MAX, VALUE_SIZE_MAX
+from libelli.core.limits import RANGE_ANSWER_SIZE_MAX
 from libelli.stores.engine import Engine
 from libelli.stores.mvcc.commands import (
     Answer,
@@ -41,6 +41,7 @@ from libelli.stores.mvcc.history import Changes, History, Page
 from libelli.stores.mvcc.leases import Leases
 from libelli.stores.mvcc.lookups import Lookups
 from libelli.stores.mvcc.operations import Operations
+from libelli.stores.mvcc.puts import Puts
 from libelli.stores.mvcc.ranges import Ranges
 from libelli.stores.mvcc.scrub import Scrub
 from libelli.stores.mvcc.totals import load_totals, save_totals
@@ -61,6 +62,7 @@ class Store:
         self._totals = totals = load_totals(engine)
         self._writer = Writer(engine, totals)
         self._lookups = Lookups(engine)
+        self._puts = Puts(engine, totals, self._writer)
         self._ranges = Ranges(self._lookups, self._writer, totals)
         self._leases = Leases(engine, totals, self._writer, self._ranges)
         self._operations = Operations(self._lookups, self._ranges, self._leases, self._writer)
@@ -104,9 +106,13 @@ class Store:
         """
         self._ranges.left_bytes = RANGE_ANSWER_SIZE_MAX
         if no_space:
-            answers = [_no_space() if needs_space(command) else self._answer(command) for command in commands]
+            answers: list[Answer] = [
+                _no_space() if needs_space(command) else self._answer(command) for command in commands
+            ]
         else:
-            answers = [self._answer(command) for command in commands]
+            answers = []
+            while len(answers) < len(commands):
+                answers += self._puts.run(commands, len(answers)) or [self._answer(commands[len(answers)])]
         save_totals(self._engine, self._totals)
         return answers
 
@@ -122,31 +128,17 @@ class Store:
         kind = type(command)
         left_bytes = self._ranges.left_bytes
         try:
-            if kind is not Put:
-                check_command(command)
+            check_command(command)
             return self._run[kind](command)
         except CallError as error:
             self._ranges.left_bytes = left_bytes
             return Failed(error.code, str(error))
 
     def _put(self, command: Put) -> PutDone:
-        key, value = command.key, command.value
-        if (
-            not key
-            or len(key) > KEY_SIZE_MAX
-            or len(value) > VALUE_SIZE_MAX
-            or command.lease
-            or command.previous
-            or command.keep_value
-            or command.keep_lease
-        ):
-            check_command(command)
-            self._operations.check(command)
-            answer = self._operations.put(command)
-            self._writer.close()
-            return answer
-        self._writer.put(key, value, 0)
-        return PutDone(self._writer.close())
+        self._operations.check(command)
+        answer = self._operations.put(command)
+        self._writer.close()
+        return answer
 
     def _range(self, command: Range) -> RangeDone:
         if command.revision > 0:

@@ -88,15 +88,28 @@ def unpack_lease(row: bytes) -> int:
     return int.from_bytes(row[:LEASE_SIZE], "big", signed=True)
 
 
+class _Joined(dict[int, int]):
+    """Shapes of stacks, and those after one more record; there are few, so each is worked out once."""
+
+    def __missing__(self, shape: int) -> int:
+        after = shape
+        if shape & 1:
+            after -= 1
+            block = after & -after
+            after ^= block
+            after |= 1 if after & 2 * block else 2 * block
+        else:
+            after |= 1 if after & 2 else 2
+        self[shape] = after
+        return after
+
+
+JOINED = _Joined()
+
+
 def link(head: bytes, shape: int, pointer: bytes) -> tuple[bytes, bytes, int, bytes]:
     """Returns previous, jump, the new shape and the new stack for a record at `pointer` on top of `head`."""
     kept = head[HEAD_SIZE:]
     if shape & 1:
         kept = kept[: -2 * POINTER_SIZE]
-        shape -= 1
-        block = shape & -shape
-        shape ^= block
-        shape |= 1 if shape & 2 * block else 2 * block
-    else:
-        shape |= 1 if shape & 2 else 2
-    return head[-POINTER_SIZE:], kept[-POINTER_SIZE:], shape, kept + pointer
+    return head[-POINTER_SIZE:], kept[-POINTER_SIZE:], JOINED[shape], kept + pointer

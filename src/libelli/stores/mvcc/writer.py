@@ -64,7 +64,7 @@ class Writer:
         revision = totals.revision + 1
         head = self._get(KEYS, key)
         if head is None:
-            head = self._begin_life(key, revision)
+            head = self.begin_life(key, revision)
         create, version, shape, old_lease, size = unpack_head(head)
         pointer = pack_pointer(revision, self.count)
         previous, jump, shape, stack = link(head, shape, pointer)
@@ -75,7 +75,7 @@ class Writer:
         self.count += 1
         totals.size_bytes += size
         if lease != old_lease:
-            self._move(key, old_lease, lease)
+            self.move(key, old_lease, lease)
         if self.seen is not None:
             self.seen.append((pointer, key, value, create, version + 1, lease, previous))
 
@@ -97,11 +97,11 @@ class Writer:
         totals.keys -= 1
         totals.deleted += 1
         if lease:
-            self._move(key, lease, 0)
+            self.move(key, lease, 0)
         if self.seen is not None:
             self.seen.append((pointer, key, b"", 0, 0, 0, previous))
 
-    def _begin_life(self, key: bytes, revision: int) -> bytes:
+    def begin_life(self, key: bytes, revision: int) -> bytes:
         """Returns the head that a new key is put on: an empty one, or that of its life before."""
         totals = self._totals
         totals.keys += 1
@@ -116,7 +116,7 @@ class Writer:
         _, _, shape, _, size = unpack_head(before)
         return pack_head(revision, 0, shape, 0, size) + before[HEAD_SIZE:]
 
-    def _move(self, key: bytes, old_lease: int, lease: int) -> None:
+    def move(self, key: bytes, old_lease: int, lease: int) -> None:
         """Detaches `key` from one lease and attaches it to another; 0 is none (D1)."""
         if old_lease:
             self._delete(LEASE_KEYS, pack_lease(old_lease) + key)

@@ -40,7 +40,7 @@ def test_a_lease_ends_before_another_can_lead() -> None:
     assert 7 not in cluster.reads
 
 
-def test_a_new_leader_has_no_lease_of_its_predecessor() -> None:
+def test_a_leader_that_was_replaced_has_no_lease() -> None:
     cluster = led(LEASE)
     cluster.elect(2)
     cluster.isolate(2)

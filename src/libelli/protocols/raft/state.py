@@ -152,7 +152,6 @@ class State:
         self.timing = timing
         self.options = options
         self.random = random
-
         # Durable.
         self.term = hard_state.term
         self.voted_for = hard_state.voted_for

@@ -129,8 +129,11 @@ class Directory:
     def send_all(self) -> None:
         """Sends the calls that were queued in this step."""
         for connection in self._connections.values():
-            for body in connection.take_bodies():
-                self._desk.effects.append(Send(connection.number, body))
+            bodies = connection.take_bodies()
+            self._desk.effects += [Send(connection.number, body) for body in bodies]
+            listen_ms = connection.silent_since_ms() + self._desk.options.ping_after_ms
+            if bodies and listen_ms > self._desk.now_ms:
+                self._desk.wake(listen_ms)  # a watch has no deadline: without this nobody would miss its answer
 
     def close(self, reason: str) -> None:
         """Ends all connections; those who wait are told."""

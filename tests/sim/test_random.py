@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from libelli.host.sessions import Sessions
 from libelli.sim.process import ProcessOptions
 from tests.sim.chaos import COMPACTING, SMALL, Chaos
 
@@ -41,6 +42,12 @@ def test_three_nodes_that_forget_history_keep_their_promises(seed: int, schedule
 @pytest.mark.parametrize("schedule", range(4))
 def test_five_nodes_keep_their_promises(seed: int, schedule: int) -> None:
     run(seed + schedule, SMALL, nodes=5)
+
+
+@pytest.mark.parametrize("schedule", range(4))
+def test_sessions_that_expire_early_lie_to_nobody(seed: int, schedule: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libelli.host.machine.Sessions", lambda engine: Sessions(engine, sessions_max=3))
+    run(seed + schedule, SMALL, faults=25)
 
 
 @pytest.mark.slow

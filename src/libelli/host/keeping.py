@@ -101,7 +101,8 @@ class Keeping:
         self._next_ms = now_ms + TEND_MS
         group = self._group
         group.installation.tend(now_ms)
-        group.source.close_idle(now_ms)
+        if group.source.close_idle(now_ms):
+            group.checkpoint(now_ms)  # what the log kept for them may go
         group.watches.report_progress(now_ms)
         if self._is_leading:
             self._lead(now_ms)

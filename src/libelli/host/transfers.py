@@ -104,11 +104,12 @@ class SnapshotSource:
         if (found := self._views.pop(key, None)) is not None:
             found.view.close()
 
-    def close_idle(self, now_ms: int) -> None:
-        """Closes the views that nobody asked for lately."""
-        for key, found in list(self._views.items()):
-            if now_ms - found.used_ms > VIEW_IDLE_MS_MAX:
-                self.close(key)
+    def close_idle(self, now_ms: int) -> bool:
+        """Closes the views that nobody asked for lately; returns whether there were any."""
+        idle = [key for key, found in self._views.items() if now_ms - found.used_ms > VIEW_IDLE_MS_MAX]
+        for key in idle:
+            self.close(key)
+        return bool(idle)
 
     def oldest_index(self) -> Index | None:
         """Returns the oldest index that an open view is at: the log must keep what follows it."""

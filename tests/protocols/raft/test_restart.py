@@ -11,3 +11,17 @@ def test_a_follower_that_was_restarted_applies_what_is_committed_though_nothing_
     cluster.restart(3)
     cluster.pass_time(20)
     assert cluster.values(3) == ["a", "b", "c"]
+
+
+def test_a_follower_that_lost_the_end_of_its_log_is_sent_it_again() -> None:
+    """A last block that was damaged looks like one that was torn; the leader must not insist on what it heard."""
+    cluster = Cluster(3)
+    cluster.elect(1)
+    cluster.propose(1, "a", "b", "c")
+    cluster.settle()
+    cluster.crash(3)
+    disk = cluster.nodes[3].disk
+    del disk.entries[max(disk.entries)]
+    cluster.start(3)
+    cluster.pass_time(20)
+    assert cluster.values(3) == ["a", "b", "c"]

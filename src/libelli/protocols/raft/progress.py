@@ -130,6 +130,12 @@ class Progress:
         self.next_index = Index(max(min(rejected_index, agree_index + 1), self.match + 1))
         return True
 
+    def begin_again(self, last_index: Index) -> None:
+        """It was restarted; `last_index` is the leader's, where they most likely agree."""
+        self.match = Index(0)
+        self._become(ProgressState.PROBE)
+        self.next_index = Index(last_index + 1)
+
     def needs_snapshot(self, index: Index, *, tick: int) -> None:
         """What it needs is gone from the leader's log, which begins after `index`: one was offered."""
         self._become(ProgressState.SNAPSHOT)

@@ -109,14 +109,17 @@ def build(state: State, first: Index, size_max: int) -> tuple[AppendEntries, Ind
 
 
 def show_agreement(state: State, node: NodeId, progress: Progress) -> None:
-    """Tells a follower that was restarted how far its log is ours.
+    """Asks a follower that was restarted how far its log is ours; otherwise it waits for the next entry.
 
-    It would apply nothing until the next entry comes.
+    What it had confirmed is forgotten: if its disk damaged the last block meanwhile, it has less now.
     """
-    previous = progress.match
-    is_idle = progress.state is ProgressState.REPLICATE and not progress.inflight_messages
+    if progress.state is ProgressState.REPLICATE and not progress.inflight_messages:
+        progress.begin_again(state.log.last_index)
+    previous = Index(progress.next_index - 1)
+    is_idle = progress.state is ProgressState.PROBE and not progress.is_paused
     if is_idle and previous >= state.log.start_index:
         state.send(node, AppendEntries(state.term, previous, state.log.term_at(previous), state.commit, ()))
+        progress.sent(previous, size=0, tick=state.tick)
         progress.commit_told = state.commit
 
 

@@ -64,6 +64,7 @@ def test_the_leader_is_killed_and_nothing_is_lost(tmp_path: Path, journal: Path)
         assert terminal.replicas()[before["name"]]["role"] == "down"
         assert terminal.leader()["name"] != before["name"]
 
+        up.wait_for("leads (term")
         line = serve_line(up, before["name"])
         again = terminal.start_line(line, output="again.txt")
         wait_until(lambda: terminal.replicas()[before["name"]]["lag"] == 0, "the killed replica to catch up")
@@ -171,6 +172,7 @@ def test_what_a_survivor_holds_becomes_a_cluster(tmp_path: Path, journal: Path) 
         wait_until(lambda: {each["lag"] for each in terminal.replicas().values()} == {0}, "all to catch up")
         for replica in terminal.replicas().values():
             kill(replica["process"])
+        up.wait_for("nobody leads")
         up.stop()
 
         folders = [f".libelli/n{number}/data" for number in (3, 1)]

@@ -27,6 +27,9 @@ from libelli.live.replica_files import log_path
 from libelli.live.up import Change, Replicas, tail_of
 
 LOOK_INTERVAL_S = 0.5
+LEADER_INTERVAL_S = 2.0
+NO_LEADER_S = 5.0
+"""Elections are over long before."""
 READY_TIMEOUT_S = 60.0
 STATUS_TIMEOUT_MS = 1_000
 TAIL_LINES = 3
@@ -63,6 +66,11 @@ class Supervision:
         self._replicas = replicas
         self._asked = asked
         self._leader = 0
+        self._is_ready = False
+        self._is_lost = False
+        """Whether it was said that nobody leads."""
+        self._patience_s = 0.0
+        """When that is to be said; 0: somebody leads."""
 
     def run(self, *, is_new: bool) -> None:
         """Runs until it is asked to stop; then all replicas have stopped, too."""
@@ -78,8 +86,6 @@ class Supervision:
             self._say({"event": "stopped"}, f"all replicas have stopped; the data is in {self._folder}")
 
     def _client(self) -> Client:
-        from libelli.client import Client
-
         return Client(
             endpoints=[place.client for place in self._content.members],
             certificates=self._folder / self._content.bundle if self._content.bundle else None,
@@ -89,17 +95,29 @@ class Supervision:
 
     def _follow(self, client: Client) -> None:
         """Reports what changes until a signal asks for the end."""
-        is_ready, patience_s = False, time.monotonic() + READY_TIMEOUT_S
+        due_s = 0.0
         while self._wait():
             for change in self._replicas.look():
                 self._say_change(change)
-                self._leader = 0
-            if self._leader == 0 and (found := leader_of(client)) is not None:
-                self._say_leader(found, is_ready=is_ready)
-                is_ready = True
-            if not is_ready and time.monotonic() > patience_s:
-                self._say({"event": "waiting"}, "no leader yet: look at the logs above")
-                patience_s += READY_TIMEOUT_S
+                due_s = 0.0
+            if time.monotonic() >= due_s:
+                self._look_for_leader(leader_of(client))
+                due_s = time.monotonic() + (LEADER_INTERVAL_S if self._leader else 0.0)
+
+    def _look_for_leader(self, found: GroupStatus | None) -> None:
+        """Reports who leads when that has changed, or that nobody does when it lasts."""
+        if found is not None:
+            if found.leader != self._leader or self._is_lost:
+                self._say_leader(found)
+            self._leader, self._is_lost, self._patience_s = found.leader, False, 0.0
+            return
+        self._leader = 0
+        now_s = time.monotonic()
+        self._patience_s = self._patience_s or now_s + (NO_LEADER_S if self._is_ready else READY_TIMEOUT_S)
+        if now_s >= self._patience_s and not self._is_lost:
+            self._is_lost = True
+            text = "nobody leads: writes are refused until a majority of the replicas runs and reaches each other"
+            self._say({"event": "no leader"}, text, color=typer.colors.YELLOW)
 
     def _wait(self) -> bool:
         """Waits for something to happen, not for long; False: it is time to stop."""
@@ -141,14 +159,14 @@ class Supervision:
             f"       log {log}",
         )
 
-    def _say_leader(self, found: GroupStatus, *, is_ready: bool) -> None:
-        self._leader = found.leader
-        name = next((place.name for place in self._content.members if place.node == found.leader), str(found.leader))
+    def _say_leader(self, found: GroupStatus) -> None:
+        name = next((member.name for member in found.voters if member.node == found.leader), f"node {found.leader}")
         document: dict[str, object] = {"event": "leader", "name": name, "term": found.term}
-        if is_ready:
+        if self._is_ready:
             self._say(document, f"{name} leads (term {found.term}); the cluster serves", color=typer.colors.GREEN)
             return
-        self._say(document, f"ready: {name} leads (term {found.term})", "", *self._suggestions(), color=None)
+        self._is_ready = True
+        self._say(document, f"ready: {name} leads (term {found.term})", "", *self._suggestions())
 
     def _suggestions(self) -> list[str]:
         me, folder = program(), self._folder

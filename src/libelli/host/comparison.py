@@ -24,11 +24,17 @@ class CompareKeys(Struct, frozen=True, array_like=True, tag=104):
 
 
 class KeysCompared(Struct, frozen=True, array_like=True, tag=105):
-    """Answers `CompareKeys`; sent only by a replica that has that revision."""
+    """Answers `CompareKeys`; sent only by a replica that has that revision.
+
+    It repeats the question: the number alone could be of the leader's last life, and answered late.
+    """
 
     promises_durability: ClassVar[bool] = False
 
     number: int
+    revision: int
+    start: bytes
+    keys: int
     digest: bytes
 
 
@@ -66,11 +72,12 @@ class Comparison:
         if not self._machine.store.compact_revision <= question.revision <= self._machine.store.revision:
             return None
         digest, _, _ = self._machine.store.digest(question.revision, start_key=question.start, keys_max=question.keys)
-        return KeysCompared(question.number, digest)
+        return KeysCompared(question.number, question.revision, question.start, question.keys, digest)
 
     def why_differs(self, node: NodeId, answer: KeysCompared) -> str | None:
         """Returns what is wrong with a replica's answer, or None."""
-        if answer.number != self._number or answer.digest == self._digest:
+        asked = (self._number, self._revision, self._from, self._keys)
+        if (answer.number, answer.revision, answer.start, answer.keys) != asked or answer.digest == self._digest:
             return None
         return (
             f"node {node} holds other data than the leader at revision {self._revision}, in {self._keys} keys from "

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from libelli.core.errors import ConfigurationError
+from libelli.live.addresses import parse_address
 from libelli.live.cluster_file import (
     ClusterFile,
     Place,
@@ -80,8 +81,9 @@ def test_ports_that_are_taken_are_left_out() -> None:
 def test_replicas_can_be_reached_under_the_name_of_another_machine() -> None:
     wish = Wish(replicas=1, host="n1.example.org", port=17_400, is_plain=True)
     (place,) = plan_cluster(wish, cluster=draw_cluster_id()).members
-    assert (place.peer, place.client) == ("n1.example.org:17400", "n1.example.org:17401")
-    assert place.http == "127.0.0.1:17403"
+    peer, client, http = (parse_address(address) for address in (place.peer, place.client, place.http))
+    assert (peer.host, client.host, http.host) == ("n1.example.org", "n1.example.org", "127.0.0.1")
+    assert (client.port, http.port) == (peer.port + 1, peer.port + 3)
 
 
 def test_regions_are_dealt_out_in_turn() -> None:

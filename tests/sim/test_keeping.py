@@ -115,6 +115,9 @@ def test_a_corrupted_replica_is_found_by_comparing_and_named() -> None:
     assert list(leader.group().keeping.differences) == [victim]
     (alarm,) = scene.status(scene.leader.member.node).alarms
     assert f"node {victim} holds other data than the leader" in alarm
+    assert scene.change("remove", victim).is_done
+    scene.world.run_ms(300)
+    assert scene.status(scene.leader.member.node).alarms == ()
 
 
 def test_a_watch_sees_every_change_once_across_leaders_and_lost_connections() -> None:

@@ -129,7 +129,9 @@ class Keeping:
     def _compare(self) -> None:
         group = self._group
         question = self._comparison.next()
-        for node in group.replica.configuration.nodes:
+        nodes = group.replica.configuration.nodes
+        self.differences = {node: why for node, why in self.differences.items() if node in nodes}
+        for node in nodes:
             if node != group.node:
                 group.outbox.send_peer(node, group.group_id, question)
 

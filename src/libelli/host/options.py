@@ -25,7 +25,7 @@ class NodeOptions(Struct, frozen=True, kw_only=True):
 
     timing: Timing = LAN
     raft: Options = field(default_factory=Options)
-    flush_bytes: int = 16 * MIB
+    flush_bytes: int = 32 * MIB
     flush_age_ms: int = 30_000
     quota_bytes: int = QUOTA_BYTES_DEFAULT
     retain_revisions: int = 1_000_000

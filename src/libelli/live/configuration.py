@@ -113,7 +113,7 @@ class ServeConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_field
     quota_bytes: int = QUOTA_BYTES_DEFAULT
     retain_revisions: int = 1_000_000
     retain_ms: int = 3_600_000
-    flush_bytes: int = 16 * MIB
+    flush_bytes: int = 32 * MIB
     flush_age_ms: int = 30_000
     comparison_interval_ms: int = 10_000
     segment_bytes: int = 64 * MIB

@@ -12,7 +12,7 @@ from libelli.sim.disk import KeepNone
 from libelli.sim.kernel import MS
 from libelli.sim.world import member_of
 from libelli.stores.mvcc.commands import FROM_KEY, DeleteRange, Put, Range
-from tests.sim.scenes import SHORT_LOG, Scene, options
+from tests.sim.scenes import SHORT_LOG, TIMING, Scene, options
 from tests.sim.workloads import Counter, Load, stop_all
 
 
@@ -43,6 +43,18 @@ def test_a_follower_that_was_away_for_a_little_gets_entries() -> None:
     scene.world.restart(node)
     scene.run_until(lambda: scene.holds_all(node), "the follower to catch up")
     assert kinds(scene, "snapshot.installed", f"n{node}") == 0
+    scene.finish()
+
+
+def test_a_node_that_has_more_to_apply_goes_on_at_once_and_not_at_its_next_tick() -> None:
+    scene = Scene(chosen=options(step_bytes=1, commit_bytes=1, flush_bytes=10**9, flush_age_ms=10**9))
+    scene.puts(150)
+    node = scene.followers()[0].member.node
+    scene.world.restart(node)
+    scene.run_until(lambda: scene.group(node).machine.applied > 0, "the first entry")
+    since_ms = scene.world.kernel.now_ms
+    scene.run_until(lambda: scene.holds_all(node), "the last one")
+    assert scene.world.kernel.now_ms - since_ms < TIMING.tick_ms
     scene.finish()
 
 

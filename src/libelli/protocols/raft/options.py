@@ -44,7 +44,7 @@ class Options(Struct, frozen=True, kw_only=True):
     probe_bytes: int = 64 * KIB
     inflight_messages: int = 256
     inflight_bytes: int = 8 * MIB
-    commit_bytes: int = MIB
+    commit_bytes: int = 256 * KIB
     load_bytes: int = MIB
     memory_bytes: int = 64 * MIB
     retain_entries: int = 100_000

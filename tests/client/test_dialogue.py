@@ -87,16 +87,6 @@ def test_a_leader_that_went_silent_is_replaced_within_seconds() -> None:
     assert world.now_ms - began_ms < 4_000
 
 
-def test_commands_of_one_step_share_a_frame() -> None:
-    cluster = FakeCluster()
-    world = World(cluster)
-    for number in range(100):
-        world.put(f"k{number}")
-    world.outcome("k99")
-    assert len(cluster.frames) == 1
-    assert [each.key for each in cluster.applied] == [b"k%d" % number for number in range(100)]
-
-
 def test_a_redirect_leads_to_the_new_leader() -> None:
     cluster = FakeCluster(leader=1)
     world = World(cluster)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from libelli.core.limits import MIB, SESSION_FRAMES_MAX
+from libelli.core.limits import KIB, MIB, SESSION_FRAMES_MAX
 
 
 class DialogueOptions(Struct, frozen=True, kw_only=True):
@@ -11,6 +11,10 @@ class DialogueOptions(Struct, frozen=True, kw_only=True):
     Attributes:
         window_frames: frames of one session that wait for answers; commands submitted meanwhile gather.
         window_bytes: bytes of them.
+        eager_frames: so many frames are sent as soon as there are commands; while they wait for answers, further
+            commands gather, until there is a frame's worth of them or an answer comes.
+        gather_bytes: a frame's worth.
+        gather_ms: but they gather no longer than this.
         pending_commands_max: commands of one collection that wait to be sent; more are refused.
         pending_bytes_max: bytes of them.
         connect_timeout_ms: how long a connection may take, its greeting included.
@@ -23,6 +27,9 @@ class DialogueOptions(Struct, frozen=True, kw_only=True):
 
     window_frames: int = SESSION_FRAMES_MAX
     window_bytes: int = 16 * MIB
+    eager_frames: int = 4
+    gather_bytes: int = 16 * KIB
+    gather_ms: int = 2
     pending_commands_max: int = 262_144
     pending_bytes_max: int = 64 * MIB
     connect_timeout_ms: int = 3_000

@@ -62,6 +62,7 @@ class WriteLine:
         self._broken = False
         """The session is gone."""
         self._first_deadline_ms = NEVER_MS
+        self._gather_until_ms = NEVER_MS
 
     @property
     def idle(self) -> bool:
@@ -112,6 +113,9 @@ class WriteLine:
             size = min(self.queue.bytes, COMMANDS_SIZE_MAX)
             if self._frames and self._bytes + size > options.window_bytes:
                 return
+            if len(self._frames) >= options.eager_frames and self._gathers():
+                return
+            self._gather_until_ms = NEVER_MS
             count_max = max(1, min(FRAME_COMMANDS_MAX, ANSWERS_SIZE_AIM // self._answer_size))
             batch = self.queue.take(count_max=count_max, size_max=COMMANDS_SIZE_MAX)
             frame = WriteFrame(self, batch, self._next_sequence)
@@ -120,6 +124,15 @@ class WriteLine:
             self._bytes += batch.size_bytes
             self._first_deadline_ms = min(self._first_deadline_ms, batch.first_deadline_ms)
             self._send(frame, connection)
+
+    def _gathers(self) -> bool:
+        """Whether few commands should wait for more: a small frame costs a node as much as a large one."""
+        if self.queue.bytes >= self._desk.options.gather_bytes:
+            return False
+        now_ms = self._desk.now_ms
+        self._gather_until_ms = min(self._gather_until_ms, now_ms + self._desk.options.gather_ms)
+        self._desk.wake(self._gather_until_ms)
+        return now_ms < self._gather_until_ms
 
     def _send(self, frame: WriteFrame, connection: Connection) -> None:
         frame.on_wire = True

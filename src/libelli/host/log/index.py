@@ -62,8 +62,11 @@ class EntryIndex:
         return self._spans[at]
 
     def first_segment(self) -> int | None:
-        """Returns the oldest segment that is still needed, or None when none is."""
-        return min((span.segment for span in self._spans), default=None)
+        """Returns the oldest segment that is still needed, or None when none is.
+
+        Later entries never lie in an older segment: what is written again is written with all that follows it.
+        """
+        return self._spans[0].segment if self._spans else None
 
     def _push(self, span: Span) -> None:
         self._spans.append(span)

@@ -8,7 +8,7 @@ entries would pin old segments for ever has them copied to the front.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from libelli.core.entries import Entries, Entry
+from libelli.core.entries import Entries, Entry, LogStart
 from libelli.core.ids import GroupId, Index
 from libelli.core.versions import LOG_VERSION
 from libelli.host.disk import Disk
@@ -84,10 +84,12 @@ class LogWriter:
             StorageError: the log cannot be used any more in this process.
         """
         encoded = [encode_record(record) for record in records]
-        if self._offset + self._block_size(encoded) > self._end:
+        begins_segment = self._offset + self._block_size(encoded) > self._end
+        if begins_segment:
             self._start_segment(self._block_size(encoded))
         self._write_block(records, encoded)
-        self._trim()
+        if begins_segment or any(isinstance(record, LogStart) for _, record in records):
+            self._trim()
 
     def read(self, group: GroupId, *, first_index: Index, last_index: Index, size_max: int) -> tuple[Entry, ...]:
         """Returns entries from `first_index` on: at most `size_max` bytes of data but at least one entry.

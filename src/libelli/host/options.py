@@ -34,9 +34,3 @@ class NodeOptions(Struct, frozen=True, kw_only=True):
     comparison_keys: int = 500
     step_bytes: int = 4 * MIB
     scrub_steps: int = 500
-
-    @property
-    def lease_ttl_s_min(self) -> int:
-        """The shortest lease: one and a half election timeouts, so that a new leader can take it over (G1)."""
-        election_ms = 2 * self.timing.heartbeat_ms
-        return max(1, -(-3 * election_ms // 2000))

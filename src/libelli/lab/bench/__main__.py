@@ -50,7 +50,9 @@ def _environment() -> str:
 
 def main(
     *,
-    targets: Annotated[str, typer.Option(help="Stores to measure, of libelli, etcd, pysyncobj.")] = "libelli,etcd",
+    targets: Annotated[
+        str, typer.Option(help="Stores to measure, of libelli, etcd, pysyncobj.")
+    ] = "libelli,etcd,pysyncobj",
     operations: Annotated[str, typer.Option(help="Of put, get.")] = "put,get",
     in_flight: Annotated[str, typer.Option(help="Commands under way in the closed loops.")] = "1,16,64,256,2048",
     rounds: Annotated[int, typer.Option(min=1, help="How often each cell is measured.")] = 3,

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,34 +118,41 @@ def test_syncs_are_timed(tmp_path: Path) -> None:
     assert len(times) == 1
 
 
-@pytest.fixture
+@contextmanager
 def file_limit() -> Iterator[None]:
-    """No file may grow over 4 KiB: writing more fails with EFBIG, as on a disk with no room."""
+    """No file may grow over 4 KiB: writing more fails with EFBIG, as on a disk with no room.
+
+    Held no longer than needed: the limit is that of the whole process, and its output may go to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_no_room_for_a_new_file_leaves_nothing_behind(disk: OsDisk, file_limit: None) -> None:
-    with pytest.raises(DiskFullError, match="free some space"):
-        disk.create("a", size=10_000)
-    assert disk.names() == []
-    disk.create("a", size=4096)
+def test_no_room_for_a_new_file_leaves_nothing_behind(disk: OsDisk) -> None:
+    with file_limit():
+        with pytest.raises(DiskFullError, match="free some space"):
+            disk.create("a", size=10_000)
+        assert disk.names() == []
+        disk.create("a", size=4096)
     assert disk.size("a") == 4096
 
 
-def test_no_room_for_a_spare_is_told_and_harmless(disk: OsDisk, file_limit: None, tmp_path: Path) -> None:
-    with pytest.raises(DiskFullError):
+def test_no_room_for_a_spare_is_told_and_harmless(disk: OsDisk, tmp_path: Path) -> None:
+    with file_limit(), pytest.raises(DiskFullError):
         disk.prepare_spare(10_000)
     assert list((tmp_path / "log").iterdir()) == []
 
 
-def test_a_write_without_room_may_be_tried_again(disk: OsDisk, file_limit: None) -> None:
-    disk.create("a", size=4096)
-    with pytest.raises(DiskFullError):
-        disk.write("a", offset=4096, data=b"more")
-    disk.write("a", offset=0, data=b"less")
+def test_a_write_without_room_may_be_tried_again(disk: OsDisk) -> None:
+    with file_limit():
+        disk.create("a", size=4096)
+        with pytest.raises(DiskFullError):
+            disk.write("a", offset=4096, data=b"more")
+        disk.write("a", offset=0, data=b"less")
     assert disk.read("a", offset=0, size=4) == b"less"
 
 

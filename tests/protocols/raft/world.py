@@ -52,8 +52,19 @@ from libelli.core import (
     Waiter,
     decode_configuration,
 )
-from libelli.protocols.raft import Options, Raft, Timing
+from libelli.protocols.raft import (
+    Options,
+    PreVote,
+    PreVoteReply,
+    Raft,
+    RequestVote,
+    Timing,
+    VoteDenied,
+    VoteGranted,
+)
 from tests.protocols.raft.judge import Judge
+
+VOTING = (PreVote, PreVoteReply, RequestVote, VoteGranted, VoteDenied)
 
 TIMING = Timing(heartbeat_ms=30, tick_ms=10)
 """T = 3 ticks, elections after 6 … 12."""
@@ -383,11 +394,11 @@ class Cluster:
     def settle(self) -> None:
         """Everything that is under way arrives, in order, until nothing is left."""
         for _ in range(10_000):
-            if not self._do_one():
+            if not self.do_one():
                 return
         raise AssertionError("the cluster does not come to rest")
 
-    def _do_one(self) -> bool:
+    def do_one(self) -> bool:
         if self.network:
             self.deliver(self.network.pop(0))
             return True
@@ -433,6 +444,34 @@ class Cluster:
         self.tick(number)
         self.settle()
         assert raft.role == "leader", raft.status()
+
+    def campaign(self, number: int, *voters: int) -> bool:
+        """Lets a replica campaign while nothing but votes passes, and only between it and these voters.
+
+        Returns whether it leads now; then its first messages lie in the network.
+        """
+        for node in self.nodes.values():
+            if node.raft is not None:
+                node.raft._state.silence = node.timing.election_min_ticks
+        self.raft(number)._state.countdown = 1
+        self.tick(number)
+        electorate = (number, *voters)
+        for _ in range(10):
+            for envelope in self.drop():
+                if isinstance(envelope.payload, VOTING) and {envelope.source, envelope.dest} <= {*electorate}:
+                    self.deliver(envelope)
+            for each in electorate:
+                while self.nodes[NodeId(each)].disk.queue and self.raft(number).role != "leader":
+                    self.complete(each)
+            if self.raft(number).role == "leader":
+                return True
+        return False
+
+    def send(self, source: int, dest: int, payload: object) -> None:
+        """Delivers a message that its source might have sent, and lets the receiver's disk finish."""
+        self.deliver(Envelope(NodeId(source), NodeId(dest), payload))
+        while self.nodes[NodeId(dest)].disk.queue:
+            self.complete(dest)
 
     def leaders(self) -> list[NodeId]:
         return [number for number, node in self.nodes.items() if node.raft and node.raft.role == "leader"]

@@ -469,9 +469,13 @@ class Cluster:
 
     def send(self, source: int, dest: int, payload: object) -> None:
         """Delivers a message that its source might have sent, and lets the receiver's disk finish."""
-        self.deliver(Envelope(NodeId(source), NodeId(dest), payload))
+        self.deliver_to(source, dest, payload)
         while self.nodes[NodeId(dest)].disk.queue:
             self.complete(dest)
+
+    def deliver_to(self, source: int, dest: int, payload: object) -> list[Effect]:
+        """Delivers a message that its source might have sent."""
+        return self.deliver(Envelope(NodeId(source), NodeId(dest), payload))
 
     def leaders(self) -> list[NodeId]:
         return [number for number, node in self.nodes.items() if node.raft and node.raft.role == "leader"]

@@ -34,18 +34,28 @@ def seed_of(config: pytest.Config) -> int:
     return DEFAULT_SEED if chosen is None else chosen
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"seed: {seed_of(config)} (choose another with --seed)"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [
+        f"seed: {seed_of(config)} (choose another with --seed)",
+        "slow tests: " + ("included" if config.getoption("--slow") else "left out (make test-slow runs them)"),
+    ]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen: int | None = config.getoption("--seed")
-    leave_out_slow = not config.getoption("--slow") and "slow" not in config.getoption("-m")
+    if not config.getoption("--slow") and "slow" not in config.getoption("-m"):
+        leave_out(config, items, [item for item in items if item.get_closest_marker("slow")])
     for item in items:
-        if leave_out_slow and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: make test-slow runs it"))
         if chosen is not None and isinstance(item, pytest.Function) and is_hypothesis_test(item):
             hypothesis.seed(chosen)(getattr(item.obj, "__func__", item.obj))
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], some: list[pytest.Item]) -> None:
+    """Takes tests out of a run; they are counted as deselected, so that a skipped test is always a flaw."""
+    if some:
+        config.hook.pytest_deselected(items=some)
+        out = set(some)
+        items[:] = [item for item in items if item not in out]
 
 
 def is_hypothesis_test(item: pytest.Item) -> bool:

@@ -1,5 +1,6 @@
 """Leaders go one after the other while clients write: nothing acknowledged is lost, nothing is there twice."""
 
+import random
 import signal
 import threading
 from collections.abc import Callable
@@ -13,8 +14,6 @@ from libelli.core.ids import DEFAULT_COLLECTION
 from libelli.stores.mvcc.commands import Range, RangeDone
 from tests.live.cluster import Cluster, NodeProcess, wait_until
 from tests.live.writers import Writer
-
-pytestmark = pytest.mark.slow
 
 WRITERS = 3
 WRITES_BETWEEN = 30
@@ -45,7 +44,29 @@ def pause(node: NodeProcess, writers: list[Writer]) -> None:
 def test_leaders_that_go_under_load_lose_nothing_and_repeat_nothing(
     tmp_path: Path, disturb: Callable[[NodeProcess, list[Writer]], None], times: int
 ) -> None:
-    with Cluster(tmp_path, options=OPTIONS) as cluster:
+    live_through(tmp_path, disturb, times, choose=lambda cluster: cluster.wait_leader())
+
+
+@pytest.mark.slow
+def test_hundreds_of_kills_of_any_replica_lose_nothing_and_repeat_nothing(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+
+    def choose(cluster: Cluster) -> int:
+        leader = cluster.wait_leader()
+        return dice.choice([leader, *cluster.nodes])
+
+    live_through(tmp_path, kill, 200, choose=choose)
+
+
+def live_through(
+    folder: Path,
+    disturb: Callable[[NodeProcess, list[Writer]], None],
+    times: int,
+    *,
+    choose: Callable[[Cluster], int],
+) -> None:
+    """Disturbs one node after the other while clients write, then compares what they were told with what is there."""
+    with Cluster(folder, options=OPTIONS) as cluster:
         cluster.found()
         stopping = threading.Event()
         writers = [Writer(cluster, f"w{number}", stopping=stopping) for number in range(WRITERS)]
@@ -53,9 +74,9 @@ def test_leaders_that_go_under_load_lose_nothing_and_repeat_nothing(
             writer.start()
         for _ in range(times):
             wait_progress(writers)
-            leader = cluster.wait_leader()
-            disturb(cluster.nodes[leader], writers)
-            wait_until(partial(cluster.group_status, leader), "the node that was away")
+            victim = choose(cluster)
+            disturb(cluster.nodes[victim], writers)
+            wait_until(partial(cluster.group_status, victim), "the node that was away")
         stopping.set()
         for writer in writers:
             writer.join(60)

@@ -15,8 +15,6 @@ from libelli.stores.mvcc.commands import Put
 from tests.live.cluster import Cluster, NodeProcess, wait_until
 from tests.live.sessions import RawSession
 
-pytestmark = pytest.mark.slow
-
 
 def member_of(node: NodeProcess) -> Member:
     return Member(NodeId(node.number), node.name, "", node.peer, node.client)

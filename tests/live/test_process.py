@@ -23,8 +23,6 @@ from libelli.stores.mvcc.commands import Put, Range
 from tests.live.cluster import Cluster, NodeProcess, wait_until
 from tests.live.sessions import connect
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

@@ -40,7 +40,7 @@ from libelli.core.limits import (
 from libelli.core.members import Configuration, Member
 from libelli.core.versions import OLDEST_WIRE_VERSION, WIRE_VERSION, common_wire_version
 from libelli.host.exports import Exports
-from libelli.host.group import Group
+from libelli.host.group import BEING_REPLACED, Group
 from libelli.host.identity import Identity
 from libelli.host.machine import commands_decoder
 from libelli.host.outbox import Outbox
@@ -303,6 +303,9 @@ class Doors:
             group.watches.add(connection, call, now_ms)
 
     def _digest(self, connection: int, call: ReadDigest, group: Group) -> None:
+        if group.is_being_replaced:
+            self._refuse(connection, call.call, Code.OVERLOADED, BEING_REPLACED)
+            return
         store = group.machine.store
         revision = call.revision or store.revision
         try:

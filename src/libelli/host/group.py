@@ -70,6 +70,8 @@ from libelli.stores.mvcc.commands import Command, LeaseReadDone, LeaseState
 OVERLAY_GENERATIONS_MAX = 4
 """Applying waits while a flush is under way and this many generations' worth of changes came after it."""
 
+BEING_REPLACED = "a snapshot takes the place of what this node holds: ask again in a moment, or another node"
+
 READ_BYTES_MAX = 32 * MIB
 """Answers to reads in one step; further ones are refused, so that many large reads cannot fill the memory."""
 
@@ -179,7 +181,10 @@ class Group:
     def read(self, waiting: ReadWaiter) -> None:
         """Takes a Read."""
         if waiting.call.consistency is Consistency.SERIALIZABLE:
-            self._answer_read(waiting, 0)
+            if self.is_being_replaced:
+                self._answer_call(waiting.connection, Refusal(waiting.call.call, Code.OVERLOADED, BEING_REPLACED))
+            else:
+                self._answer_read(waiting, 0)
         else:
             self.query(waiting)
 
@@ -221,6 +226,11 @@ class Group:
     def has_events(self) -> bool:
         """Whether `run` has more to do."""
         return bool(self._events or self._requests or self._queries)
+
+    @property
+    def is_being_replaced(self) -> bool:
+        """Whether a snapshot may take the place of the contents at any moment: who reads could see some of both."""
+        return self.installation.is_finishing
 
     def complete(self, persist: Persist, now_ms: int) -> None:
         """Carries out what waited for a Persist."""
@@ -326,7 +336,8 @@ class Group:
                     case ReadWaiter():
                         self._answer_read(query, now_ms)
                     case KeepAliveWaiter(connection, KeepAlive(call, _, lease)):
-                        self._answer_call(connection, KeptAlive(call, self.keeping.renew(now_ms, lease)))
+                        if self._is_leading(connection, call):  # else nobody here knows what time leases have left
+                            self._answer_call(connection, KeptAlive(call, self.keeping.renew(now_ms, lease)))
                     case ExportWaiter():
                         self.exports_ready.append((query, self.machine.applied))
                         self._flush_wanted = True
@@ -403,7 +414,7 @@ class Group:
         self._flush_wanted = True
 
     def _flush_if_due(self, now_ms: int) -> None:
-        if self._flushing_index is not None or self.installation.is_finishing:
+        if self._flushing_index is not None or self.is_being_replaced:
             return
         is_large = self.machine.overlay.size_bytes >= self.options.flush_bytes
         if self.machine.applied == self._flushed_index and not is_large:  # freeing old versions can make it large too

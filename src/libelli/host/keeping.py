@@ -94,7 +94,7 @@ class Keeping:
 
     def tend(self, now_ms: int) -> None:
         """Does what is due; called at every step, cheap when nothing is."""
-        if self._has_scrubs:
+        if self._has_scrubs and not self._group.is_being_replaced:
             self._has_scrubs = self._group.machine.store.scrub(self._group.options.scrub_steps)
         if now_ms < self._next_ms:
             return
@@ -109,7 +109,7 @@ class Keeping:
 
     def next_ms(self, now_ms: int) -> int:
         """Returns when to call `tend` again."""
-        return now_ms + 1 if self._has_scrubs else self._next_ms
+        return now_ms + 1 if self._has_scrubs and not self._group.is_being_replaced else self._next_ms
 
     def _lead(self, now_ms: int) -> None:
         group = self._group
@@ -149,6 +149,8 @@ class Keeping:
 
     def _answer_questions(self) -> None:
         group = self._group
+        if group.is_being_replaced:
+            return
         waiting, self._questions = self._questions, []
         for source, question in waiting:
             if question.revision > group.machine.store.revision:

@@ -243,7 +243,8 @@ class Node:
             group.applied_bytes = group.read_bytes = 0
             group.run(now_ms)
             group.keeping.tend(now_ms)
-            group.watches.catch_up(now_ms)
+            if not group.is_being_replaced:
+                group.watches.catch_up(now_ms)
             group.run(now_ms)
         for connection, reply in self._exports.ready(now_ms):
             self._doors.answer(connection, reply)
@@ -331,7 +332,10 @@ class Node:
         timer_ms = self._timers.next_ms()
         if timer_ms is not None:
             times.append(timer_ms)
-        if any(group.has_events or group.watches.has_more for group in self._groups.values()):
+        if any(
+            group.has_events or (group.watches.has_more and not group.is_being_replaced)
+            for group in self._groups.values()
+        ):
             return now_ms
         return max(now_ms, min(times))
 

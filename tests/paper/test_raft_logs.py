@@ -47,18 +47,48 @@ def test_figure_7_every_follower_gets_the_leaders_log(follower: tuple[int, ...])
     assert cluster.terms(2) == cluster.terms(1) == cluster.terms(3)
 
 
-def test_figure_7_going_back_takes_one_message_a_term_and_not_one_an_entry() -> None:
+@pytest.mark.parametrize(
+    ("longer", "behind"),
+    [
+        ((1,) * 3 + (4,) * 60 + (5,) * 60, (1,) * 3 + (2,) * 60 + (3,) * 60),  # the leader skips its newer terms
+        ((1,) * 63, (1,) * 3 + (2,) * 60),  # the follower skips its own
+    ],
+)
+@pytest.mark.parametrize(
+    ("follower", "previous"),
+    list(zip(FOLLOWERS.values(), [(10, 9), (10, 4), (10,), (10,), (10, 5), (10, 3)], strict=True)),
+    ids=FOLLOWERS.keys(),
+)
+def test_figure_7_every_follower_is_asked_at_most_twice_where_it_agrees(
+    follower: tuple[int, ...], previous: tuple[int, ...]
+) -> None:
+    """The leader decrements nextIndex and retries (§3.5); after one answer it knows where to go on."""
+    cluster = cluster_with(LEADER, follower, LEADER, term=7)
+    assert cluster.campaign(1, 3)
+    asked = []
+    is_busy = True
+    while is_busy:
+        for envelope in cluster.network[:1]:
+            if envelope.dest == 2 and isinstance(envelope.payload, AppendEntries):
+                asked.append(envelope.payload.previous_index)
+        is_busy = cluster.do_one()
+    assert tuple(asked) == previous
+    assert cluster.terms(2) == [*LEADER, 8]
+
+
+def test_figure_7_going_back_takes_one_message_a_term_and_not_one_an_entry(
+    longer: tuple[int, ...], behind: tuple[int, ...]
+) -> None:
     """If desired, the protocol can be optimized to reduce the number of rejected AppendEntries (§3.5)."""
-    longer = (1,) * 3 + (4,) * 60 + (5,) * 60
-    behind = (1,) * 3 + (2,) * 60 + (3,) * 60
     cluster = cluster_with(longer, behind, longer)
+    newest = cluster.raft(1).term
     assert cluster.campaign(1, 3)
     rejections = 0
     is_busy = True
     while is_busy:
         rejections += bool(cluster.network) and isinstance(cluster.network[0].payload, AppendRejected)
         is_busy = cluster.do_one()
-    assert cluster.terms(2) == [*longer, 6]
+    assert cluster.terms(2) == [*longer, newest + 1]
     assert rejections <= 3
 
 

@@ -125,3 +125,20 @@ def test_an_answer_to_an_unknown_ticket_proves_nothing() -> None:
     before = cluster.raft(1).status().durable_index
     cluster.step(1, Persisted(cluster.now_ms, Ticket(999), Term(9), Index(99)))
     assert cluster.raft(1).status().durable_index == before
+
+
+def test_a_leader_whose_disk_hangs_steps_down_and_names_the_voter_that_is_furthest() -> None:
+    cluster = Cluster(3)
+    cluster.elect(1)
+    cluster.isolate(3)
+    cluster.propose(1, "a", waiter=1)
+    for _ in range(TIMING.election_max_ticks + 1):
+        assert cluster.raft(1).role == "leader"
+        for envelope in cluster.drop():
+            cluster.deliver(envelope)
+        while cluster.nodes[NodeId(2)].disk.queue:
+            cluster.complete(2)
+        cluster.tick(1)
+    assert cluster.raft(1).role == "follower"
+    assert [(each.dest, each.payload) for each in cluster.under_way(TimeoutNow)] == [(2, TimeoutNow(Term(1)))]
+    assert cluster.code_for(1) is Code.LEADER_CHANGED

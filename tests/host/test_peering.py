@@ -45,3 +45,13 @@ def test_two_ideas_of_who_founded_the_cluster_do_not_meet() -> None:
 
     assert "was founded with other members" in why_of("one", "another")
     assert why_of("one", "one") == why_of("", "one") == why_of("one", "") == ""
+
+
+def test_a_node_that_uses_the_number_of_another_member_is_refused() -> None:
+    def why_of(member_name: str | None) -> str:
+        return (
+            why_refuse_peer(HELLO, identity=HERE, certificate_name="beta", expected=None, member_name=member_name) or ""
+        )
+
+    assert "uses number 2, which is that of 'delta'" in why_of("delta")
+    assert why_of("beta") == why_of(None) == ""

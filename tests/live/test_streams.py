@@ -295,6 +295,23 @@ def test_a_newer_stream_of_the_same_node_takes_the_place_of_the_old(tmp_path: Pa
     run(tmp_path, test)
 
 
+def test_nobody_takes_the_number_of_another_member(tmp_path: Path) -> None:
+    async def test(fakes: Fakes) -> None:
+        one, two = fakes.peers(1, None), fakes.peers(2, None)
+        address = await fakes.listen(two.accept, None)
+        two.keep(((NodeId(1), "n1", "127.0.0.1:1"),))
+        one.keep(((NodeId(2), "n2", address),))
+        await until(lambda: two.streams)
+        first = two.streams[NodeId(1)]
+        reader, other = await dial(address)
+        other.write(frame(encode(hello_of(Identity(CLUSTER, NodeId(1), "n3")))))
+        await closes(reader)
+        assert two.streams[NodeId(1)] is first
+        other.close()
+
+    run(tmp_path, test)
+
+
 def test_a_removed_member_loses_its_stream(tmp_path: Path) -> None:
     async def test(fakes: Fakes) -> None:
         one, two = fakes.peers(1, None), fakes.peers(2, None)

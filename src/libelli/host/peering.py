@@ -41,6 +41,7 @@ def why_refuse_peer(
     certificate_name: str | None,
     expected: NodeId | None,
     founding: str = "",
+    member_name: str | None = None,
 ) -> str | None:
     """Returns why the other side cannot be talked to, or None.
 
@@ -50,6 +51,7 @@ def why_refuse_peer(
         certificate_name: the name in its certificate (None: a plain stream).
         expected: whom this node dialled (None: it was dialled).
         founding: what this node says of the founding members.
+        member_name: the name of the member that has the number which it says is its own (None: nobody known has).
     """
     if hello.cluster != identity.cluster:
         return f"node {hello.name!r} belongs to cluster {hello.cluster}, this one to {identity.cluster}"
@@ -57,6 +59,8 @@ def why_refuse_peer(
         return f"node says it is {hello.name!r}, but its certificate is for {certificate_name!r}"
     if hello.node == identity.node:
         return f"node {hello.name!r} uses number {hello.node}, which is this node's own"
+    if member_name is not None and hello.name != member_name:
+        return f"node {hello.name!r} uses number {hello.node}, which is that of {member_name!r}: correct its number"
     if expected is not None and hello.node != expected:
         return f"node {expected} was dialled, but node {hello.node} ({hello.name!r}) answered"
     if common_wire_version(oldest=hello.oldest_wire, newest=hello.newest_wire) is None:

@@ -113,6 +113,10 @@ class Peers:
             return
         stream.send(body)
 
+    def member_name(self, node: NodeId) -> str | None:
+        """Returns the name of the member with this number, as far as it is known here."""
+        return self._listed.get(node)
+
     def close_revoked(self) -> None:
         """Ends the streams whose certificates are revoked by now."""
         for stream in list(self.streams.values()):
@@ -207,6 +211,7 @@ class PeerStream(FrameStream):
             certificate_name=name,
             expected=self._dialled,
             founding=self._peers.founding,
+            member_name=self._peers.member_name(hello.node),
         )
         if why is not None:
             if self._dialled is None:

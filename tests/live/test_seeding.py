@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from libelli.core.codec import encode
-from libelli.core.entries import Entries, Entry, EntryKind, HardState
+from libelli.core.entries import Entries, Entry, EntryKind, HardState, LogStart
 from libelli.core.errors import ConfigurationError, DamagedError, StorageError
 from libelli.core.ids import DEFAULT_COLLECTION, DEFAULT_GROUP, ClusterId, Index, NodeId, Term
 from libelli.core.members import Configuration, Member
@@ -218,6 +218,16 @@ def test_survivors_of_two_clusters_are_not_mixed(tmp_path: Path) -> None:
     write_folder(other, folder_of(Identity(ClusterId("1" * 32), NodeId(8), "old8"), MEMBERS))
     with pytest.raises(StorageError):  # its log says what it is, whatever the folder says
         examine([one, other])
+
+
+def test_a_survivor_whose_log_begins_behind_its_checkpoint_is_refused_also_without_entries(tmp_path: Path) -> None:
+    path = survivor(tmp_path, HISTORY, checkpointed=2)
+    disk = OsDisk(path / LOG_NAME)
+    writer = LogWriter(disk, recover(disk, cluster=OLD, node=7), random=Random(2), segment_size=1 << 20)
+    writer.append([(DEFAULT_GROUP, LogStart(Index(5), Term(3), FOUNDING))])
+    disk.close()
+    with pytest.raises(StorageError, match="begins behind 5, the checkpoint ends at 2"):
+        examine([path])
 
 
 def test_a_damaged_survivor_is_refused(tmp_path: Path) -> None:

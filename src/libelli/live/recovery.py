@@ -129,7 +129,7 @@ class _Opened:
 
     def _apply(self, path: Path) -> int:
         first = self.log.before + 1
-        if self.log.entries and self.machine.applied < self.log.before:
+        if self.machine.applied < self.log.before:  # also without entries: what lies between is lost
             raise StorageError(
                 f"the log in {path} begins behind {self.log.before}, the checkpoint ends at "
                 f"{self.machine.applied}: this folder is not whole, take another survivor's"

@@ -1,6 +1,6 @@
 """Sentences of the dissertation about terms, votes, membership, reads and disruption.
 
-Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), §3.3, §3.4, §3.8, §4, §6.4, §9.6.
+Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), §3.3, §3.4, §3.8, §4, §6.2, §6.4, §9.6.
 """
 
 import random
@@ -170,6 +170,28 @@ def test_a_learner_is_counted_in_no_majority() -> None:
     assert cluster.raft(4).role == "learner"
 
 
+def test_a_new_server_catches_up_before_it_gets_its_vote() -> None:
+    """§4.2.1: it joins as a non-voting member; once it has caught up, the change to a voter follows as usual."""
+    cluster = led(3, joining=(4,))
+    cluster.propose(1, "a", "b")
+    cluster.settle()
+    cluster.request(1, AddLearner(Waiter(1), member(4)))
+    cluster.request(1, PromoteLearner(Waiter(2), NodeId(4)))
+    assert cluster.code_for(2) is Code.CHANGE_IN_PROGRESS
+    cluster.pass_time(3 * TIMING.heartbeat_ticks)
+    assert cluster.values(4) == ["a", "b"]
+    assert cluster.raft(4).role == "learner"
+
+    cluster.request(1, PromoteLearner(Waiter(3), NodeId(4)))
+    cluster.pass_time(TIMING.heartbeat_ticks)
+    assert cluster.raft(4).role == "follower"
+    assert cluster.raft(4).configuration.voters == members(1, 2, 3, 4)
+    cluster.cut([1, 4], [2, 3])
+    cluster.propose(1, "c", waiter=4)
+    cluster.settle()
+    assert Waiter(4) not in cluster.answers  # two of four are no majority
+
+
 def test_a_learner_that_is_behind_gets_no_vote() -> None:
     """§4.2.1: a server that does not catch up would delay the cluster."""
     cluster = led(3, joining=(4,))
@@ -218,6 +240,20 @@ def test_a_removed_server_cannot_disrupt_the_cluster() -> None:
     cluster.pass_time(2 * TIMING.election_max_ticks)
     assert cluster.leaders() == [1]
     assert cluster.raft(1).term == 1
+
+
+# Clients (§6.2).
+
+
+def test_who_does_not_lead_names_who_does() -> None:
+    """If the client's first choice is not the leader, that server rejects the request and names the leader."""
+    cluster = led()
+    cluster.propose(2, "a", waiter=1)
+    assert (cluster.code_for(1), cluster.replies[Waiter(1)].leader) == (Code.NOT_LEADER, 1)
+    cluster.restart(2)
+    cluster.query(2, waiter=2)
+    assert (cluster.code_for(2), cluster.replies[Waiter(2)].leader) == (Code.NO_LEADER, 0)
+    assert cluster.raft(1).last_index == 1
 
 
 # Reads (§6.4).

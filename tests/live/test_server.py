@@ -213,6 +213,20 @@ def test_a_broken_thread_ends_the_process() -> None:
     run(scene)
 
 
+def test_what_a_thread_brings_and_nobody_can_take_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OSError("not translated")
+
+    async def scene(server: Server, node: FakeNode, storage: FakeStorage) -> None:
+        monkeypatch.setattr(storage, "note_promise", broken)
+        storage.deliver([Written(7)])
+        ending = await server.ended
+        assert ending.code == EXIT_DEFECT
+        assert "OSError: not translated" in ending.reason
+
+    run(scene)
+
+
 def test_a_full_disk_is_an_alarm_for_as_long_as_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "HOUSEKEEPING_S", 0.001)
 

@@ -230,7 +230,9 @@ class Server:
         try:
             for completion in batch:
                 self._take(completion)
-        except LibelliError as error:
+        except Exception as error:  # noqa: BLE001 - nothing is swallowed: the process ends with it
+            if not isinstance(error, LibelliError):
+                _log.exception("what a thread has done cannot be taken")
             self._break(error)
             return
         self.wake()

@@ -49,7 +49,7 @@ class AsyncWatch:
     async def __aenter__(self) -> Self:
         """Opens the watch; when it returns, every later change will be seen."""
         self._open()
-        while not self._has_begun:
+        while not (self._has_begun or self._is_closed):
             await self._wait()
         return self
 

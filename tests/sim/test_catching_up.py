@@ -11,7 +11,7 @@ from libelli.host.log.layout import HEADER_SIZE, SECTOR_SIZE, segment_name
 from libelli.sim.disk import KeepNone
 from libelli.sim.kernel import MS
 from libelli.sim.world import member_of
-from libelli.stores.mvcc.commands import FROM_KEY, DeleteRange, Put, Range
+from libelli.stores.mvcc.commands import FROM_KEY, DeleteRange, Put, PutDone, Range
 from tests.sim.scenes import SHORT_LOG, TIMING, Scene, options
 from tests.sim.workloads import Counter, Load, stop_all
 
@@ -100,6 +100,24 @@ def test_a_snapshot_survives_crashes_of_both_ends_and_a_bad_network(monkeypatch:
     scene.world.restart(node if seed % 2 else scene.leader.member.node)
     scene.world.wait_leader()
     scene.run_until(lambda: scene.holds_all(node), "the follower to catch up")
+    scene.finish()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_snapshot_whose_source_is_gone_for_good_comes_from_the_next_leader(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Without it the two that are left could not commit: one leads, one waits for the dead for ever."""
+    small_chunks(monkeypatch)
+    scene = Scene(seed=seed, chosen=options(**SHORT_LOG, flush_us=20_000))
+    node, source = away(scene), scene.leader.member.node
+    scene.run_until(lambda: kinds(scene, "snapshot.fetch", f"n{node}") > 0, "a snapshot to begin")
+    scene.world.run_ms(15 * seed)
+    scene.world.crash(source)
+    scene.leader = scene.world.wait_leader()
+    assert isinstance(scene.put(b"k", b"by two", timeout_ms=20_000), PutDone)
+    scene.run_until(lambda: scene.holds_all(node), "the follower to catch up")
+    scene.world.restart(source)
     scene.finish()
 
 

@@ -10,7 +10,7 @@
 from typing import TYPE_CHECKING
 
 from libelli.core.events import SnapshotInstalled
-from libelli.core.ids import Index, NodeId
+from libelli.core.ids import NO_NODE, Index, NodeId
 from libelli.host.transfers import FetchChunk, SnapshotChunk, SnapshotFetch, SnapshotGone
 from libelli.host.world import AbandonInstall, FinishInstall, InstallChunk, Trace
 
@@ -51,9 +51,18 @@ class Installation:
             self._group.outbox.send_peer(self._fetch.source, self._group.group_id, request)
 
     def tend(self, now_ms: int) -> None:
-        """Asks again when an answer is overdue."""
-        if self._fetch is not None and not self.is_finishing:
-            self._fetch.ask_again(now_ms)
+        """Asks again when an answer is overdue; gives up a source that is silent and does not lead any more.
+
+        Whoever leads now offers a snapshot of its own, but not while this one is on its way.
+        """
+        fetch = self._fetch
+        if fetch is None or self.is_finishing or not fetch.is_overdue(now_ms):
+            return
+        leader = self._group.replica.leader
+        if leader not in (NO_NODE, fetch.source):
+            self.failed(f"node {fetch.source} is silent, and node {leader} leads", now_ms)
+        else:
+            fetch.ask(now_ms)
 
     def take(self, source: NodeId, chunk: SnapshotChunk) -> None:
         """Takes a chunk; one that was not asked for is dropped."""

@@ -161,10 +161,9 @@ class SnapshotFetch:
         self._is_storing = False
         self._send(FetchChunk(self.transfer, self._cursor, self._index))
 
-    def ask_again(self, now_ms: int) -> None:
-        """Asks once more when the answer is overdue."""
-        if not self._is_storing and now_ms - self._asked_ms >= ASK_AGAIN_MS:
-            self.ask(now_ms)
+    def is_overdue(self, now_ms: int) -> bool:
+        """Whether an answer was due long ago."""
+        return not self._is_storing and now_ms - self._asked_ms >= ASK_AGAIN_MS
 
     def take(self, chunk: SnapshotChunk) -> bool:
         """Returns whether this is the chunk that was asked for: its rows are to be stored now."""

@@ -3,8 +3,8 @@
 import random
 
 from libelli.core.ids import Index, SessionId
-from libelli.core.limits import SESSION_FRAMES_MAX, SESSION_IDLE_MS_MAX
-from libelli.host.sessions import Sessions
+from libelli.core.limits import SESSION_ANSWERS_SIZE_MAX, SESSION_FRAMES_MAX, SESSION_IDLE_MS_MAX
+from libelli.host.sessions import EXPIRED_AT_ONCE_MAX, Sessions
 from libelli.stores.memory import MemoryCheckpoint
 from libelli.stores.overlay import Overlay
 
@@ -51,6 +51,27 @@ def test_the_first_answers_are_given_again() -> None:
     place.record(session, 1)
     place.record(session, 2)
     assert [place.sessions.answers(session, sequence) for sequence in (1, 2, 3)] == [b"answer 1", b"answer 2", None]
+
+
+def test_large_answers_are_not_kept_but_that_the_frame_was_applied_is() -> None:
+    place = Place()
+    session = place.open()
+    for sequence, size in ((1, SESSION_ANSWERS_SIZE_MAX), (2, SESSION_ANSWERS_SIZE_MAX + 1)):
+        place.sessions.record(session, sequence, b"a" * size, acked=0, index=place.next(), time_ms=0)
+    for sessions in (place.sessions, place.reloaded()):
+        assert sessions.answers(session, 1) == b"a" * SESSION_ANSWERS_SIZE_MAX
+        assert sessions.answers(session, 2) is None
+        assert last_of(sessions, session) == 2
+
+
+def test_few_sessions_go_at_once() -> None:
+    place = Place(sessions_max=1_000)
+    old = [place.open() for _ in range(3 * EXPIRED_AT_ONCE_MAX)]
+    place.open(time_ms=SESSION_IDLE_MS_MAX + 1)
+    assert [place.sessions.find(session) is None for session in old].count(True) == EXPIRED_AT_ONCE_MAX
+    for _ in range(2):
+        place.open(time_ms=SESSION_IDLE_MS_MAX + 1)
+    assert all(place.sessions.find(session) is None for session in old)
 
 
 def test_answers_that_the_client_has_are_forgotten() -> None:

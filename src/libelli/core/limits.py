@@ -23,6 +23,8 @@ PEER_FRAME_SIZE_MAX = 16 * MIB
 """One frame between nodes; the sender cuts its batches far below it."""
 SESSION_FRAMES_MAX = 64
 """Frames of one session that may wait for their answers; also what a session remembers for retries."""
+SESSION_ANSWERS_SIZE_MAX = 64 * KIB
+"""Answers to one frame that a session remembers; larger ones are not, and the frame repeated may have happened."""
 SESSIONS_MAX = 10_000
 """Registered sessions a group; the least recently used one expires first."""
 SESSION_IDLE_MS_MAX = 3_600_000

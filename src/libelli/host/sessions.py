@@ -6,19 +6,23 @@ Kept in the store's own tables, so that it is in every checkpoint and snapshot::
 
     SESSIONS   session u64 | sequence u64  ->  index u64 | time u64 | answers
 
-The record of the newest frame is always there; older ones stay until the client has their answers. Sessions
-that were silent for longest go first when there are too many, by the order of the log, so alike everywhere.
+The record of the newest frame is always there; older ones stay until the client has their answers. Large answers
+(of transactions that read) are not kept, or clients could fill every replica with them: only that they were given.
+Sessions that were silent for longest go first when there are too many, by the order of the log, so alike everywhere.
 """
 
 import struct
 from collections import OrderedDict
 
 from libelli.core.ids import Index, SessionId
-from libelli.core.limits import SESSION_FRAMES_MAX, SESSION_IDLE_MS_MAX, SESSIONS_MAX
+from libelli.core.limits import SESSION_ANSWERS_SIZE_MAX, SESSION_FRAMES_MAX, SESSION_IDLE_MS_MAX, SESSIONS_MAX
 from libelli.stores.engine import Engine
 
 SESSIONS = 8
 """The table."""
+
+EXPIRED_AT_ONCE_MAX = 16
+"""Sessions that go when one is opened; the next ones that are opened let the rest go."""
 
 _KEY = struct.Struct(">QQ")
 _VALUE = struct.Struct(">QQ")
@@ -79,9 +83,9 @@ class Sessions:
         return self._sessions.get(session_id)
 
     def answers(self, session_id: SessionId, sequence: int) -> bytes | None:
-        """Returns the answers to a frame that was applied before, or None when they are gone."""
+        """Returns the answers to a frame that was applied before, or None when they are gone or were too large."""
         value = self._engine.get(SESSIONS, _KEY.pack(session_id, sequence))
-        return None if value is None else value[_VALUE.size :]
+        return None if value is None else value[_VALUE.size :] or None
 
     def record(
         self, session_id: SessionId, sequence: int, answers: bytes, *, acked: int, index: Index, time_ms: int
@@ -90,7 +94,8 @@ class Sessions:
         session = self._sessions[session_id]
         self._sessions.move_to_end(session_id)
         engine = self._engine
-        engine.put(SESSIONS, _KEY.pack(session_id, sequence), _VALUE.pack(index, time_ms) + answers)
+        kept = answers if len(answers) <= SESSION_ANSWERS_SIZE_MAX else b""
+        engine.put(SESSIONS, _KEY.pack(session_id, sequence), _VALUE.pack(index, time_ms) + kept)
         session.last, session.index, session.time_ms = sequence, index, time_ms
         keep = min(max(acked + 1, sequence - SESSION_FRAMES_MAX + 1), sequence)
         while session.first < keep:
@@ -98,7 +103,7 @@ class Sessions:
             session.first += 1
 
     def _expire(self, time_ms: int) -> None:
-        while self._sessions:
+        for _ in range(min(EXPIRED_AT_ONCE_MAX, len(self._sessions))):
             session_id, session = next(iter(self._sessions.items()))
             if len(self._sessions) <= self._sessions_max and time_ms - session.time_ms <= SESSION_IDLE_MS_MAX:
                 return

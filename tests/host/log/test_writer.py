@@ -2,6 +2,9 @@
 
 import random
 
+import pytest
+
+from libelli.core.errors import DiskFullError
 from libelli.core.ids import GroupId, Index
 from libelli.host.log.layout import segment_name
 from libelli.host.log.writer import SEGMENTS_PINNED_MAX
@@ -50,6 +53,23 @@ def test_each_segment_opens_with_hard_states_and_starts_so_that_older_ones_can_g
     assert found.groups[GROUP].hard_state.term == 5
     assert found.groups[GroupId(2)].hard_state.term == 3
     assert len(datas(found)) == 10
+
+
+def test_a_full_disk_while_old_segments_go_does_not_write_the_records_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = new_disk()
+    log = writer_on(disk)
+    fill(log, 1, 20)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "remove", _refuse)
+        log.append([entries(21, b"x"), start(20)])  # returns: nobody will give it the same records again
+    assert log.segments[0] == 1
+    fill(log, 22, 40)
+    assert log.segments[0] > 1
+    assert len(datas(after_crash(disk))) == 20
+
+
+def _refuse(name: str) -> None:
+    raise DiskFullError("no space to note that a file is gone")
 
 
 def test_a_segment_with_a_needed_entry_stays() -> None:

@@ -6,9 +6,11 @@ entries would pin old segments for ever has them copied to the front.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from libelli.core.entries import Entries, Entry, LogStart
+from libelli.core.errors import DiskFullError
 from libelli.core.ids import GroupId, Index
 from libelli.core.versions import LOG_VERSION
 from libelli.host.disk import Disk
@@ -89,7 +91,8 @@ class LogWriter:
             self._start_segment(self._block_size(encoded))
         self._write_block(records, encoded)
         if begins_segment or any(isinstance(record, LogStart) for _, record in records):
-            self._trim()
+            with suppress(DiskFullError):  # the records are durable; what could not go yet goes with the next segment
+                self._trim()
 
     def read(self, group: GroupId, *, first_index: Index, last_index: Index, size_max: int) -> tuple[Entry, ...]:
         """Returns entries from `first_index` on: at most `size_max` bytes of data but at least one entry.

@@ -139,7 +139,9 @@ class Doors:
 
     def post(self, connection: int, reply: Reply) -> None:
         """Sends what belongs to a call that was answered before."""
-        if connection in self._connections:
+        if (found := self._connections.get(connection)) is not None:
+            if isinstance(reply, Refusal):
+                found.watches.pop(reply.call, None)  # a watch has ended by itself
             self._outbox.reply(connection, reply)
 
     def receive(self, connection: int, body: bytes, now_ms: int) -> None:

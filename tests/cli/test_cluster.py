@@ -210,6 +210,19 @@ def test_the_readmes_python_does_what_it_says(lone: Terminal, capsys: pytest.Cap
     assert len(said) == 1001
 
 
+def test_the_programs_of_the_client_page_do_what_they_say(lone: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+    native, grpc = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    leader = lone.leader()
+    with contextlib.chdir(lone.folder):
+        exec(native.replace("127.0.0.1:7401", leader["address"]), {})
+        said = capsys.readouterr().out.splitlines()
+        assert said[:4] == ["True", "2", "b'jobs/1' b'paint the fence'", "b'jobs/1' deleted"]
+        assert said[4].startswith("nothing was changed:")
+        exec(grpc.replace("127.0.0.1:7402", leader["grpc_address"]), {})
+    assert capsys.readouterr().out.splitlines() == ["True", "b'green'"]
+
+
 def test_values_of_any_kind_come_back_byte_for_byte(lone: Terminal) -> None:
     source, target = lone.folder / "source", lone.folder / "target"
     for content in (b"", bytes(range(256)), b"\x00" * VALUE_SIZE_MAX, "Häuser\n".encode()):

@@ -31,20 +31,42 @@ from libelli.client.outcomes import Compacted
 from libelli.client.pipelines import AsyncPipeline, Pipeline
 from libelli.client.trust import Certificates
 from libelli.client.watching import AsyncWatch
+from libelli.core.errors import CallError, DidNotHappen, MayHaveHappened
+from libelli.stores.mvcc.commands import (
+    Compare,
+    CompareResult,
+    CompareTarget,
+    DeleteRange,
+    KeyValue,
+    Put,
+    Range,
+    Transaction,
+)
 
 __all__ = [
     "EVERYTHING",
     "AsyncClient",
     "AsyncPipeline",
     "AsyncWatch",
+    "CallError",
     "Certificates",
     "Client",
     "Compacted",
+    "Compare",
+    "CompareResult",
+    "CompareTarget",
     "Data",
+    "DeleteRange",
     "Dialogue",
     "DialogueOptions",
+    "DidNotHappen",
+    "KeyValue",
+    "MayHaveHappened",
     "Outcome",
     "Pipeline",
+    "Put",
+    "Range",
+    "Transaction",
     "Watch",
     "prefix_range",
 ]

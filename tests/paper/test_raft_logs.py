@@ -7,7 +7,7 @@ Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), §3.5, §3.
 
 import pytest
 
-from libelli.core import Entries, Entry, EntryKind, HardState, Index, NodeId, Persist, Term
+from libelli.core import Entries, Entry, EntryKind, HardState, Index, InvariantError, NodeId, Persist, Term
 from libelli.core.events import Message
 from libelli.protocols.raft.messages import AppendAccepted, AppendEntries, AppendRejected, RequestVote
 from tests.protocols.raft.world import Cluster
@@ -90,6 +90,44 @@ def test_figure_7_going_back_takes_one_message_a_term_and_not_one_an_entry(
         is_busy = cluster.do_one()
     assert cluster.terms(2) == [*longer, newest + 1]
     assert rejections <= 3
+
+
+def test_a_repeated_append_writes_nothing_though_it_holds_the_last_entry() -> None:
+    """Figure 3.1, receiver, step 4: append any new entries not already in the log; here there are none."""
+    cluster = cluster_with((1, 1, 1), (1,), (1, 1, 1), term=1)
+    entries = tuple(Entry(Term(1), EntryKind.COMMAND, b"1") for _ in range(2))
+    append = AppendEntries(Term(2), Index(1), Term(1), Index(0), entries)
+    cluster.send(1, 2, append)
+    effects = cluster.deliver_to(1, 2, append)
+    (persist,) = (effect for effect in effects if isinstance(effect, Persist))
+    assert persist.records == ()
+    assert [send.payload for send in persist.then] == [AppendAccepted(Term(2), Index(3))]
+
+
+def test_entries_that_the_store_took_from_the_log_are_skipped() -> None:
+    """§3.5, chapter 5: a late append may begin before a log that was compacted; what is left of it fits behind."""
+    cluster = cluster_with((), (), ())
+    cluster.crash(2)
+    node = cluster.nodes[NodeId(2)]
+    old, new = ([Entry(Term(1), EntryKind.COMMAND, text.encode()) for text in texts] for texts in ("abc", "de"))
+    node.store.applied += old
+    node.store.checkpoint = len(old)
+    cluster.start(2)
+    assert cluster.terms(2) == []
+    for entries, last in (((*old, *new), 5), (old, 3)):
+        cluster.drop()
+        cluster.send(1, 2, AppendEntries(Term(1), Index(0), Term(0), Index(0), tuple(entries)))
+        assert [envelope.payload for envelope in cluster.network] == [AppendAccepted(Term(1), Index(last))]
+    assert node.disk.run() == tuple(new)
+
+
+def test_a_follower_stops_when_its_leader_contradicts_itself() -> None:
+    """Leader Append-Only (figure 3.2): a leader never overwrites its log, so this one is broken or lies."""
+    cluster = cluster_with((), (), ())
+    entry, other = Entry(Term(1), EntryKind.COMMAND, b"a"), Entry(Term(2), EntryKind.COMMAND, b"b")
+    cluster.send(1, 2, AppendEntries(Term(2), Index(0), Term(0), Index(0), (entry,)))
+    with pytest.raises(InvariantError, match="Log Matching"):
+        cluster.send(1, 2, AppendEntries(Term(2), Index(0), Term(0), Index(0), (other,)))
 
 
 @pytest.mark.parametrize(

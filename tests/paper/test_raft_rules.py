@@ -170,6 +170,17 @@ def test_a_learner_is_counted_in_no_majority() -> None:
     assert cluster.raft(4).role == "learner"
 
 
+def test_learners_neither_hinder_an_election_nor_keep_a_leader_in_office() -> None:
+    """§4.2.1, §6.2: two of three voters elect, however many learners there are; and learners' answers do not count."""
+    cluster = led(3, joining=(4, 5))
+    joined(cluster, 4, 1)
+    joined(cluster, 5, 2)
+    cluster.cut([1, 4, 5], [2, 3])
+    assert cluster.campaign(2, 3)
+    cluster.pass_time(TIMING.election_max_ticks + 2)
+    assert cluster.leaders() == [2]
+
+
 def test_a_new_server_catches_up_before_it_gets_its_vote() -> None:
     """§4.2.1: it joins as a non-voting member; once it has caught up, the change to a voter follows as usual."""
     cluster = led(3, joining=(4,))
@@ -312,6 +323,7 @@ def test_a_leader_that_no_majority_answers_steps_down() -> None:
     cluster = led()
     cluster.isolate(1)
     cluster.propose(1, "a", waiter=1)
+    cluster.complete(1)  # else its disk would seem to hang, and it would resign for that
     cluster.tick(1, TIMING.election_max_ticks + 1)
     assert cluster.raft(1).role == "follower"
     assert cluster.code_for(1) is Code.LEADER_CHANGED  # it may have happened

@@ -69,6 +69,9 @@ VOTING = (PreVote, PreVoteReply, RequestVote, VoteGranted, VoteDenied)
 TIMING = Timing(heartbeat_ms=30, tick_ms=10)
 """T = 3 ticks, elections after 6 … 12."""
 
+STEPS_MAX = 50_000
+"""Of one cluster: a conversation without an end fails, and does not hang its test."""
+
 
 def member(node: int) -> Member:
     return Member(NodeId(node), f"n{node}")
@@ -202,6 +205,7 @@ class Cluster:
         self.observed: list[Observe] = []
         self.judge = Judge()
         self.lives = 0
+        self.steps = 0
         founders = Configuration(members(*range(1, voters + 1)))
         self.nodes = {NodeId(n): Node(NodeId(n), founders, timing, options) for n in range(1, voters + 1)}
         self.nodes |= {NodeId(n): Node(NodeId(n), Configuration(()), timing, options) for n in joining}
@@ -247,6 +251,8 @@ class Cluster:
 
     def step(self, number: int, event: Event) -> list[Effect]:
         node = self.nodes[NodeId(number)]
+        self.steps += 1
+        assert self.steps <= STEPS_MAX, f"the cluster does not come to rest within {STEPS_MAX} steps"
         effects = node.up.step(event)
         for effect in effects:
             self._carry_out(node, effect)

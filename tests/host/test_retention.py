@@ -1,6 +1,6 @@
 """Automatic compaction: by count, by age, never when neither asks for it."""
 
-from libelli.host.retention import Retention
+from libelli.host.retention import PROPOSE_AGAIN_MS, Retention
 
 
 def due(retention: Retention, now_ms: int, revision: int, compacted: int = 0) -> int | None:
@@ -36,3 +36,11 @@ def test_a_new_leader_counts_the_age_from_its_own_beginning() -> None:
     retention.forget()
     assert due(retention, 60_000, 95) is None
     assert due(retention, 120_000, 99) == 95
+
+
+def test_a_compaction_under_way_is_not_proposed_again_until_it_counts_as_lost() -> None:
+    retention = Retention(retain_revisions=100, retain_ms=0)
+    assert due(retention, 1_000, 200) == 100
+    assert due(retention, 1_100, 250) is None
+    assert due(retention, 1_000 + PROPOSE_AGAIN_MS, 300) == 200
+    assert due(retention, 1_100 + PROPOSE_AGAIN_MS, 320, compacted=200) == 220

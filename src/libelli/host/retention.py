@@ -4,6 +4,8 @@ from collections import deque
 
 SAMPLE_MS = 10_000
 SAMPLES_MAX = 1_000
+PROPOSE_AGAIN_MS = 5_000
+"""After this long a compaction that was proposed and is not applied counts as lost."""
 
 
 class Retention:
@@ -18,10 +20,12 @@ class Retention:
         self._retain_revisions = retain_revisions
         self._retain_ms = retain_ms
         self._samples: deque[tuple[int, int]] = deque(maxlen=SAMPLES_MAX)
+        self._proposed, self._proposed_ms = 0, 0
 
     def forget(self) -> None:
         """Drops what was seen of time: another node led meanwhile."""
         self._samples.clear()
+        self._proposed, self._proposed_ms = 0, 0
 
     def due(self, now_ms: int, *, revision: int, compact_revision: int) -> int | None:
         """Returns the revision to compact at now, or None.
@@ -39,4 +43,8 @@ class Retention:
             sampled_ms, sampled_revision = self._samples[0]
             if sampled_ms <= now_ms - self._retain_ms:
                 wanted = max(wanted, sampled_revision)
-        return wanted if compact_revision < wanted <= revision else None
+        is_under_way = compact_revision < self._proposed and now_ms - self._proposed_ms < PROPOSE_AGAIN_MS
+        if is_under_way or not compact_revision < wanted <= revision:
+            return None
+        self._proposed, self._proposed_ms = wanted, now_ms
+        return wanted

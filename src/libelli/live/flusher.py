@@ -98,12 +98,13 @@ class FlushThread:
         """Queues the preparation of a spare file; from any thread."""
         self._queue.put(partial(_prepare, disk, size))
 
-    def stop(self) -> None:
-        """Ends the thread after what is queued, or without it when the disk is full."""
+    def stop(self) -> bool:
+        """Ends the thread after what is queued, or without it when the disk is full; returns whether it has ended."""
         self._stopping.set()
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join(STOP_TIMEOUT_S)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,8 @@ from libelli.live.lmdb_checkpoint import LmdbCheckpoint
 from libelli.live.lock import DirectoryLock
 from libelli.live.writer import Completion, LogThread
 from libelli.stores.engine import Checkpoint
+
+_log = logging.getLogger(__name__)
 
 
 def checkpoint_path(path: Path, group: GroupId) -> Path:
@@ -146,12 +149,18 @@ class Storage:
             self._folder = mark_in_use(self.path, self._folder)
 
     def stop(self) -> None:
-        """Writes what is queued, then closes everything."""
-        if self._log_thread is not None:
-            self._log_thread.stop()
-        if self._flush_thread is not None:
-            self._flush_thread.stop()
-        self._opened.close()
+        """Writes what is queued, then closes everything.
+
+        While a thread still waits for the disk, its files and the lock stay open until the process ends: nobody else
+        may use the folder before that.
+        """
+        threads = [thread for thread in (self._log_thread, self._flush_thread) if thread is not None]
+        hanging = [thread for thread in threads if not thread.stop()]
+        if hanging:
+            _log.error("the disk does not answer; its files are left open until the process ends")
+            self._opened.pop_all()
+        else:
+            self._opened.close()
 
     def _want_spare(self, size: int) -> None:
         # A block larger than a segment has one of its own size, and no second of that size will follow.

@@ -15,6 +15,7 @@ larger the blocks. A write is answered only after its sync; a sync that fails en
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -84,12 +85,13 @@ class LogThread:
         """Queues work; from any thread."""
         self._queue.put(work)
 
-    def stop(self) -> None:
-        """Ends the thread after what is queued, or without it when the disk is full."""
+    def stop(self) -> bool:
+        """Ends the thread after what is queued, or without it when the disk is full; returns whether it has ended."""
         self._stopping.set()
         self._queue.put(None)
         if self._thread.ident is not None:
             self._thread.join(STOP_TIMEOUT_S)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -112,7 +114,8 @@ class LogThread:
             self._deliver([Written(write.ticket) for write in block])
         reads = [work for work in waiting if isinstance(work, ReadLog)]
         if reads:
-            self._deliver([self._read(work) for work in reads])
+            # A file that is read may have to be opened first, which waits for a descriptor as writes do.
+            self._deliver([self.room.insist(partial(self._read, work)) for work in reads])
         return None not in waiting
 
     def _take(self) -> list[WriteLog | ReadLog | None]:

@@ -273,6 +273,26 @@ def test_changes_that_cannot_be_are_refused(action: str, node: int, code: Code) 
     assert Scene().change(action, node).answer.code is code
 
 
+@pytest.mark.parametrize(
+    ("member", "code"),
+    [
+        (Member(NodeId(2**64 - 1), "n9", peer_address="n9:1"), Code.INVALID),  # no number would follow it
+        (Member(NodeId(-1), "n9", peer_address="n9:1"), Code.MEMBER_EXISTS),
+        (Member(NodeId(0), "n" * 257, peer_address="n9:1"), Code.TOO_LARGE),
+        (Member(NodeId(0), "n9", "ü" * 129, "n9:1"), Code.TOO_LARGE),
+        (Member(NodeId(0), "n9", peer_address="n" * 257), Code.TOO_LARGE),
+    ],
+    ids=["highest number", "negative number", "long name", "long region", "long address"],
+)
+def test_a_member_that_would_burden_all_others_is_not_added(member: Member, code: Code) -> None:
+    scene = Scene()
+    refused = scene.client.ask(lambda call: ChangeMember(call, "add", member), is_repeatable=False)
+    scene.world.wait(refused)
+    assert refused.answer.code is code
+    assert scene.change("add", 9).is_done
+    scene.finish()
+
+
 def test_leadership_is_handed_over_on_request() -> None:
     scene = Scene()
     target = scene.followers()[-1]

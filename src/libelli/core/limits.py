@@ -45,3 +45,7 @@ QUOTA_BYTES_DEFAULT = 2 * 1024 * MIB
 """Bytes of keys, values and history a group may hold, unless configured."""
 MEMBERS_MAX = 64
 """Voters and learners of one group."""
+MEMBER_TEXT_SIZE_MAX = 256
+"""The name, the region and each address of a member, in UTF-8: they stand in every configuration."""
+MEMBER_NUMBERS_SKIPPED_MAX = 1_000
+"""Numbers that an added member's own number may leave out: those that are left out are never used again."""

@@ -34,6 +34,8 @@ from libelli.core.limits import (
     CONNECTION_CALLS_MAX,
     FRAME_COMMANDS_MAX,
     FRAME_SIZE_MAX,
+    MEMBER_NUMBERS_SKIPPED_MAX,
+    MEMBER_TEXT_SIZE_MAX,
     TRANSACTION_OPERATIONS_MAX,
     WATCHERS_MAX,
 )
@@ -351,6 +353,10 @@ def _why_refuse_member(member: Member, current: Configuration, highest: int) -> 
     """Returns why `member` cannot be added, or None."""
     if not member.name or not member.peer_address:
         return Code.INVALID, "a new member needs a name and a peer address"
+    texts = (member.name, member.region, member.peer_address, member.client_address, member.grpc_address)
+    size = max(len(text.encode()) for text in texts)
+    if size > MEMBER_TEXT_SIZE_MAX:
+        return Code.TOO_LARGE, f"{size} bytes to describe a member; the limit is {MEMBER_TEXT_SIZE_MAX}: shorten it"
     for known in current:
         if member.name == known.name:
             return Code.MEMBER_EXISTS, f"{member.name!r} is node {known.node} already: choose another name"
@@ -358,4 +364,7 @@ def _why_refuse_member(member: Member, current: Configuration, highest: int) -> 
             return Code.MEMBER_EXISTS, f"{member.peer_address} is the address of {known.name!r} already"
     if member.node and member.node <= highest:
         return Code.MEMBER_EXISTS, f"number {member.node} was used before; leave it out to get the next"
+    number_max = highest + 1 + MEMBER_NUMBERS_SKIPPED_MAX
+    if member.node > number_max:
+        return Code.INVALID, f"number {member.node}; the highest now is {number_max}: leave it out to get the next"
     return None

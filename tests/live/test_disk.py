@@ -156,6 +156,21 @@ def test_a_write_without_room_may_be_tried_again(disk: OsDisk) -> None:
     assert disk.read("a", offset=0, size=4) == b"less"
 
 
+def test_a_file_that_finds_no_descriptor_is_tried_again(disk: OsDisk) -> None:
+    """Strangers can take all descriptors with connections that never say anything: that must not end a node."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(DiskFullError, match="until connections end"):
+            disk.create("a", size=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    disk.create("a", size=8)
+    assert disk.size("a") == 8
+
+
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_after_a_failed_sync_the_disk_is_never_asked_again(
     disk: OsDisk, monkeypatch: pytest.MonkeyPatch, code: int

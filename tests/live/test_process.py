@@ -19,6 +19,7 @@ from libelli.core.errors import FIRST_INDEFINITE, Code
 from libelli.core.ids import DEFAULT_COLLECTION
 from libelli.host.log.layout import BLOCK_HEADER_SIZE, SECTOR_SIZE
 from libelli.live.folder import IDENTITY_NAME
+from libelli.live.process import DESCRIPTORS_WANTED, allow_descriptors
 from libelli.stores.mvcc.commands import Put, Range
 from tests.live.cluster import Cluster, NodeProcess, wait_until
 from tests.live.sessions import connect
@@ -224,6 +225,20 @@ def test_a_node_with_the_bundle_of_another_or_a_taken_port_is_refused(single: Cl
         node.start(begin="found")
         assert node.wait_exit() == ExitCode.CONFIGURATION
     assert "stop what uses it, or choose another" in node.output()
+
+
+def test_a_process_may_open_as_many_files_as_connections_need() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS_WANTED:
+        pytest.skip(f"this machine allows {hard} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        allow_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (DESCRIPTORS_WANTED, hard)
+        allow_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (DESCRIPTORS_WANTED, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_second_signal_ends_a_node_at_once(tmp_path: Path) -> None:

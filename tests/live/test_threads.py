@@ -48,6 +48,7 @@ class SlowLog:
         self.entered = threading.Semaphore(0)
         self.leave = threading.Semaphore(0)
         self.errors: list[Exception] = []
+        self.read_errors: list[Exception] = []
 
     def append(self, records: Sequence[Any]) -> None:
         self.entered.release()
@@ -57,6 +58,8 @@ class SlowLog:
         self.blocks.append(list(records))
 
     def read(self, group: GroupId, *, first_index: Index, last_index: Index, size_max: int) -> tuple[Entry, ...]:
+        if self.read_errors:
+            raise self.read_errors.pop(0)
         return (Entry(Term(first_index), EntryKind.COMMAND, b"x"),)
 
 
@@ -115,6 +118,13 @@ def test_a_read_is_answered_after_the_writes_before_it(thread: LogThread, log: S
     assert written == Written(1)
     assert isinstance(back, Back)
     assert (back.first_index, back.entries[0].term) == (7, 7)
+
+
+def test_a_read_that_finds_no_descriptor_is_tried_again(thread: LogThread, log: SlowLog, box: Box) -> None:
+    log.read_errors = [DiskFullError("too many open files")]
+    thread.submit(ReadLog(GROUP, Index(7), Index(9), 100))
+    (back,) = box.wait_count(1)
+    assert isinstance(back, Back)
 
 
 def test_a_full_disk_is_tried_again_until_there_is_room(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+"""Connections have taken all; whoever holds them can be a stranger, so it must not end a node."""
 DESCRIPTORS_MAX = 16
 """Files that stay open."""
 FILL_SIZE = 1024 * 1024
@@ -42,6 +44,8 @@ def storage_error(error: OSError, what: str) -> StorageError:
     """Returns the error of our tree for one of the operating system."""
     if error.errno in NO_ROOM:
         return DiskFullError(f"{what}: {error.strerror}: free some space; writes wait until then")
+    if error.errno in NO_DESCRIPTOR:
+        return DiskFullError(f"{what}: {error.strerror}: writes wait until connections end, or raise the limit")
     return StorageError(f"{what}: {error.strerror} (errno {error.errno}): look at the disk, then start again")
 
 

@@ -19,7 +19,7 @@ from libelli.core.codec import Decoder, encode
 from libelli.core.errors import CodecError, DamagedError, DiskFullError, ForeignError, StorageError
 from libelli.core.limits import MIB
 from libelli.core.versions import CHECKPOINT_VERSION
-from libelli.live.disk import NO_ROOM
+from libelli.live.disk import NO_DESCRIPTOR, NO_ROOM
 from libelli.live.lmdb_rows import write_run
 from libelli.stores.engine import Run
 
@@ -52,6 +52,8 @@ def lmdb_error(error: lmdb.Error, path: Path) -> StorageError:
     code = getattr(error, "code", 0)  # those that the binding finds by itself have none
     if code in NO_ROOM or isinstance(error, lmdb.MapFullError):
         return DiskFullError(f"checkpoint {path}: {error}: free some space; writes wait until then")
+    if code in NO_DESCRIPTOR:
+        return DiskFullError(f"checkpoint {path}: {error}: writes wait until connections end, or raise the limit")
     if isinstance(error, _DAMAGE):
         return DamagedError(f"checkpoint {path} is damaged ({error}): {ADVICE}")
     if isinstance(error, lmdb.VersionMismatchError):

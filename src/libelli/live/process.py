@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import random
+import resource
 import secrets
 import signal
 import ssl
@@ -50,6 +51,8 @@ GRPC_GRACE_S = 1.0
 """What calls over gRPC get to end, once the node has handed over."""
 DRAIN_S = 1.0
 """How long the last answers may take to go out."""
+DESCRIPTORS_WANTED = 4096
+"""Open files and connections: all clients that may be here, and as many handshakes that lead to none."""
 SIGNAL_EXIT = 128
 
 _log = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ def serve(configuration: ServeConfiguration) -> int:
         _log.warning("unknown variable in the environment", extra=fields(variable=unknown))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*COLLECT_AFTER)
+    allow_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Process(configuration).run())
 
@@ -222,6 +226,14 @@ class Process:
         else:
             _log.info("node has stopped")
         return ending.code
+
+
+def allow_descriptors() -> None:
+    """Raises this process's limit of open files as far as it may: shells give 1,024, as many as clients may be here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(DESCRIPTORS_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def reachable(address: Address) -> Address:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from libelli.core.calls import GroupStatus, NodeStatus
 from libelli.core.codec import Decoder
 from libelli.core.entries import Entry, LogStart, Recovered
-from libelli.core.errors import InvariantError
+from libelli.core.errors import CodecError, InvariantError
 from libelli.core.events import Loaded, Message, Started, Timer, TransferLeadership
 from libelli.core.ids import (
     DEFAULT_COLLECTION,
@@ -52,6 +52,10 @@ PeerMessage = RaftMessage | FetchChunk | SnapshotChunk | SnapshotGone | CompareK
 peer_frame_decoder: Decoder[list[tuple[GroupId, PeerMessage]]] = Decoder(
     list[tuple[GroupId, PeerMessage]], name="frame of a peer"
 )
+
+TERMS_AHEAD_MAX = 1 << 32
+"""No honest peer is so many elections ahead. A term is adopted and made durable by whoever hears of it, so one frame
+with the last term there is would end every election of the cluster for good."""
 
 COLLECTIONS: Mapping[GroupId, str] = {DEFAULT_GROUP: DEFAULT_COLLECTION}
 """The strong collections that every cluster has."""
@@ -166,9 +170,15 @@ class Node:
         """Takes one frame of another node.
 
         Raises:
-            CodecError: it cannot be read; end that stream, the node is as it was.
+            CodecError: it cannot be read, or no honest peer says it; end that stream, the node is as it was.
         """
-        self._frames.append((source, peer_frame_decoder.decode(body)))
+        payloads = peer_frame_decoder.decode(body)
+        for group_id, payload in payloads:
+            if isinstance(payload, RaftMessage) and (group := self._groups.get(group_id)) is not None:
+                term_max = group.replica.term + TERMS_AHEAD_MAX
+                if payload.term > term_max:
+                    raise CodecError(f"node {source} says term {payload.term}; at most {term_max} can be here")
+        self._frames.append((source, payloads))
 
     def client_connected(self, connection: int, identity: str) -> None:
         """A client connected; `identity` is the name in its certificate."""

@@ -275,4 +275,7 @@ def test_a_revoked_client_is_not_let_in_any_more(lone: Terminal) -> None:
     lone.run("ca", "revoke", "bob")
     refused = "get", "bob", "--timeout-ms", "2000", *who
     wait_until(lambda: not lone.is_done(*refused), "the node to read the list of revocations")
+    said = lone.run(*refused, code=ExitCode.REFUSED)
+    assert "bob" in said
+    assert "is revoked" in said
     assert lone.run("get", "bob") == "was here\n"

@@ -7,7 +7,10 @@ and is not read from until it has caught up. One that still lets too much gather
 import logging
 from typing import Protocol
 
-from libelli.core.codec import frame
+from libelli.core.calls import Welcome
+from libelli.core.codec import encode, frame
+from libelli.core.errors import Code
+from libelli.core.ids import NO_NODE
 from libelli.core.limits import CONNECTIONS_MAX, FRAME_SIZE_MAX, KIB, MIB
 from libelli.live.certificates import CertificateWatch
 from libelli.live.logs import fields
@@ -135,6 +138,13 @@ class ClientStream(FrameStream):
         self.number = clients.next_number()
         clients.streams[self.number] = self
         self._node.client_connected(self.number, self.name)
+
+    def refused(self, why: str) -> None:
+        """Says why before it ends the connection: a client whose certificate was revoked should know."""
+        _log.warning("client is refused", extra=fields(address=self.address, why=why))
+        welcome = Welcome("", NO_NODE, 0, code=Code.DENIED, message=why)
+        super().send(encode(welcome))
+        self.close(why)
 
     def greet(self, body: bytes) -> None:
         """Hands the hello to the node, which answers it."""

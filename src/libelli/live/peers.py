@@ -199,6 +199,8 @@ class PeerStream(FrameStream):
         """Its certificate may not speak here; whoever dials tells it, once."""
         if self._dialled is None:
             super().refused(why)
+        else:
+            self.close(why, at_once=True)
         self._finish(why)
 
     def greet(self, body: bytes) -> None:

@@ -125,7 +125,6 @@ class FrameStream(asyncio.Protocol):
             self.certificate = self._admit(transport.get_extra_info("ssl_object"))
         except CertificateError as error:
             self.refused(str(error))
-            self.close(str(error), at_once=True)
             self.transport = None
             return
         loop = asyncio.get_running_loop()
@@ -133,8 +132,9 @@ class FrameStream(asyncio.Protocol):
         self.opened()
 
     def refused(self, why: str) -> None:
-        """The certificate may not speak here; `opened` is not called."""
+        """The certificate may not speak here: ends the connection; `opened` is not called."""
         _log.warning("connection from %s refused: %s", self.address, why)
+        self.close(why, at_once=True)
 
     def data_received(self, data: bytes) -> None:
         """Takes all frames that `data` completes."""

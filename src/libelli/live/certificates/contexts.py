@@ -67,7 +67,8 @@ class Material:
 def server_context(paths: CertificatePaths, *, clock: Clock = utc_now) -> ssl.SSLContext:
     """Returns a context that accepts callers with a certificate of the same authority.
 
-    It never changes; a node that runs for long takes `CertificateWatch.server_context`.
+    It never changes; a node that runs for long takes `CertificateWatch.server_context`. Both let a revoked caller
+    finish the handshake: `CertificateWatch.admit` refuses it.
 
     Raises:
         CertificateError: a file is missing, damaged, expired, or readable by others.
@@ -149,7 +150,8 @@ def _context(protocol: int, paths: CertificatePaths, bundle: Bundle, revocations
     # the password is never used, as the key is plain; without it OpenSSL could ask the terminal for one
     context.load_cert_chain(paths.bundle, password="")
     context.load_verify_locations(cadata=bundle.authority.public_bytes(serialization.Encoding.DER))
-    if revocations is not None:
+    # A caller that is revoked is refused after the handshake (`CertificateWatch.admit`), where it can be told why.
+    if revocations is not None and protocol == ssl.PROTOCOL_TLS_CLIENT:
         context.load_verify_locations(cafile=paths.revocations)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context

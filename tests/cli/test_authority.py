@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from libelli.cli.exits import ExitCode
+from libelli.live.founding import Wish, ensure_cluster
 from tests.cli.commands import Shell
 
 
@@ -43,6 +44,24 @@ def test_a_revoked_certificate_is_listed_and_shown_as_such(shell: Shell, home: P
     assert listed["revoked"] is not None
     shown = shell("ca", "show", str(home / "bundles" / "alice.pem"))
     assert "is revoked" in shown.out
+
+
+def test_the_authority_is_that_of_the_cluster_that_was_named(shell: Shell, tmp_path: Path) -> None:
+    files = []
+    for name in ("one", "other"):
+        files.append(found_cluster(tmp_path / name))
+        assert shell("ca", "issue", f"of-{name}", "--ca", str(tmp_path / name / "certificates")).code == ExitCode.OK
+    for name, file in zip(("one", "other"), files, strict=True):
+        listed = shell("ca", "list", "--cluster", str(file), "--json").document["certificates"]
+        assert f"of-{name}" in {each["name"] for each in listed}
+        shown = shell("--cluster", str(file), "ca", "list", "--json").document["certificates"]
+        assert shown == listed
+
+
+def found_cluster(folder: Path) -> Path:
+    file, _, _ = ensure_cluster(folder, Wish(replicas=1, port=17_500))
+    assert (folder / ".gitignore").read_text().endswith("*\n")  # keys lie here
+    return file
 
 
 def test_a_bundle_is_exported_as_pkcs12(shell: Shell, home: Path, tmp_path: Path) -> None:

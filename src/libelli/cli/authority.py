@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from libelli.cli.choices import CertificateKind, KeyAlgorithm, RevocationReason
+from libelli.cli.connection import cluster_file_path
 from libelli.cli.documents import Document
 from libelli.cli.output import write_document, write_text
-from libelli.cli.settings import OUTPUT_OPTIONS, Settings, command
+from libelli.cli.settings import CONNECTION_OPTIONS, OUTPUT_OPTIONS, Settings, command
 from libelli.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -35,18 +36,20 @@ AddressOption = Annotated[
 DaysOption = Annotated[int | None, typer.Option("--days", metavar="N", help="How long it holds.", show_default=False)]
 
 
-def authority_folder(given: Path | None) -> Path:
-    """Returns the folder of the authority that a command works on."""
+OPTIONS = {"cluster": CONNECTION_OPTIONS["cluster"], **OUTPUT_OPTIONS}
+
+
+def authority_folder(settings: Settings, given: Path | None) -> Path:
+    """Returns the folder of the authority that a command works on: named, or that of the cluster."""
     if given is not None:
         return given
     from libelli.live.certificates import DEFAULT_DIRECTORY
-    from libelli.live.cluster_file import find_cluster_file
 
-    found = find_cluster_file(Path.cwd())
+    found = cluster_file_path(settings.cluster)
     return found.parent / "certificates" if found is not None else DEFAULT_DIRECTORY
 
 
-@command(commands, "init", options=OUTPUT_OPTIONS)
+@command(commands, "init", options=OPTIONS)
 def init(
     settings: Settings,
     folder: Annotated[
@@ -62,7 +65,7 @@ def init(
     from libelli.live.certificates.subjects import AUTHORITY_DAYS_DEFAULT
 
     made = Authority.create(
-        authority_folder(folder),
+        authority_folder(settings, folder),
         subject=Subject(organization=organization),
         key=KeyKind(key.value),
         days=AUTHORITY_DAYS_DEFAULT if days is None else days,
@@ -76,7 +79,7 @@ def init(
     write_text(f"next: libelli ca issue n1 --kind peer --address HOST --ca {made.home}")
 
 
-@command(commands, "issue", options=OUTPUT_OPTIONS)
+@command(commands, "issue", options=OPTIONS)
 def issue(
     settings: Settings,
     name: BearerArgument,
@@ -91,10 +94,10 @@ def issue(
     from libelli.live.certificates import IssueRequest, Kind
 
     request = IssueRequest(name=name, kind=Kind(kind.value), addresses=tuple(address or ()), days=days)
-    write_issuance(settings, _open(authority).issue(request, directory=out))
+    write_issuance(settings, _open(settings, authority).issue(request, directory=out))
 
 
-@command(commands, "renew", options=OUTPUT_OPTIONS)
+@command(commands, "renew", options=OPTIONS)
 def renew(
     settings: Settings,
     name: BearerArgument,
@@ -105,11 +108,11 @@ def renew(
     authority: AuthorityOption = None,
 ) -> None:
     """Put a new key and certificate in the place of the old; a running node reads it by itself."""
-    opened = _open(authority)
+    opened = _open(settings, authority)
     write_issuance(settings, opened.renew(name, addresses=tuple(address or ()), days=days, directory=out))
 
 
-@command(commands, "revoke", options=OUTPUT_OPTIONS)
+@command(commands, "revoke", options=OPTIONS)
 def revoke(
     settings: Settings,
     name: Annotated[str, typer.Argument(metavar="NAME|SERIAL", help="All of a bearer's certificates, or one.")],
@@ -120,7 +123,7 @@ def revoke(
     """Take trust away; it works on a node once the new list lies beside that node's bundle."""
     from libelli.live.certificates import Reason
 
-    done = _open(authority).revoke(name, reason=Reason(reason.value))
+    done = _open(settings, authority).revoke(name, reason=Reason(reason.value))
     paths = [str(path) for path in done.publication.paths]
     if settings.json:
         write_document({"revoked": list(done.serials), "lists": paths, "missed": list(done.publication.missed)})
@@ -132,10 +135,10 @@ def revoke(
         write_text(f"not written: {missed}", color=typer.colors.YELLOW)
 
 
-@command(commands, "list", options=OUTPUT_OPTIONS)
+@command(commands, "list", options=OPTIONS)
 def list_(settings: Settings, *, authority: AuthorityOption = None) -> None:
     """List every certificate that was ever issued."""
-    opened = _open(authority)
+    opened = _open(settings, authority)
     documents = [entry_document(opened, entry) for entry in opened.entries()]
     if settings.json:
         write_document({"authority": str(opened.home), "certificates": documents})
@@ -145,7 +148,7 @@ def list_(settings: Settings, *, authority: AuthorityOption = None) -> None:
         write_text(f"{each['name']}\t{each['kind']}\t{state}\t{each['serial']}\t{each['path']}")
 
 
-@command(commands, "show", options=OUTPUT_OPTIONS)
+@command(commands, "show", options=OPTIONS)
 def show(
     settings: Settings,
     paths: Annotated[
@@ -156,7 +159,7 @@ def show(
     """Show what certificates say, and which need attention; without PATH, those of the cluster found from here."""
     from libelli.live.certificates import inspect_all
 
-    reports = inspect_all(tuple(paths or [authority_folder(None)]))
+    reports = inspect_all(tuple(paths or [authority_folder(settings, None)]))
     if settings.json:
         write_document({"certificates": [report_document(report) for report in reports]})
         return
@@ -192,10 +195,10 @@ def export(
         write_text(f"{loaded.identity.name}: {file}")
 
 
-def _open(given: Path | None) -> "Authority":
+def _open(settings: Settings, given: Path | None) -> "Authority":
     from libelli.live.certificates import Authority
 
-    return Authority.open(authority_folder(given))
+    return Authority.open(authority_folder(settings, given))
 
 
 def write_issuance(settings: Settings, issuance: "Issuance") -> None:

@@ -31,6 +31,7 @@ FOLDER = ".libelli"
 NAME = "cluster.toml"
 FILE_VERSION = 1
 FILE_SIZE_MAX = 1 << 20
+_IGNORED = "# keys and data: nothing of this belongs into a repository\n*\n"
 _HEAD = "# Where this cluster is. Written by libelli; addresses and members may be edited while no command runs.\n"
 
 
@@ -157,6 +158,9 @@ def write_cluster_file(path: Path, content: ClusterFile) -> None:
     lines = [_HEAD, *toml_lines(document)]
     for member in members:
         lines += ["\n[[members]]\n", *toml_lines(member)]
+    ignored = path.with_name(".gitignore")
+    if not ignored.exists():
+        write_text_file(ignored, _IGNORED)
     write_text_file(path, "".join(lines))
 
 

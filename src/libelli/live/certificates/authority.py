@@ -192,7 +192,7 @@ class Authority:
         with self._index.locked():
             entries = self.entries()
             self._refuse_name_in_use(entries, request.name)
-            if path.exists():
+            if path.exists() and not self._is_revoked(entries, path):
                 raise AuthorityError(
                     f"{path} exists: move it away, choose another directory with --out, or put a new certificate in"
                     f" its place with `libelli ca renew {request.name}`"
@@ -304,6 +304,11 @@ class Authority:
                 f" {issued.not_after:%Y-%m-%d}: renew it with `libelli ca renew {issued.name}`, or revoke it"
                 f" first with `libelli ca revoke {issued.name}`"
             )
+
+    def _is_revoked(self, entries: tuple[Entry, ...], path: Path) -> bool:
+        """Whether the bundle at `path` is of no use any more: what was issued there last is revoked."""
+        there = [entry for entry in entries if self.path_of(entry.issued) == path]
+        return bool(there) and there[-1].revoked is not None
 
     def _days(self, days: int | None) -> int:
         end, days_max = self.certificate.not_valid_after_utc, self._days_max()

@@ -49,6 +49,14 @@ def test_status_exits_with_3_when_nobody_answers(libelli: Shell, client: FakeCli
     assert ran.out.count("down") == 3
 
 
+def test_status_of_a_collection_that_nobody_has_is_refused(libelli: Shell) -> None:
+    for output in ([], ["--json"]):
+        ran = libelli("status", "-c", "nope", *output)
+        assert ran.code == ExitCode.REFUSED
+        assert ran.out == ""
+        assert "no collection 'nope' is here; there are: default" in ran.err
+
+
 def test_when_nobody_answers_the_clusters_file_names_the_replicas(
     libelli: Shell, client: FakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

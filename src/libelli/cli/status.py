@@ -37,6 +37,7 @@ def status(settings: Settings) -> None:
     A replica that does not answer is shown as down. Exits with 3 when none answers.
     """
     found = statuses(settings)
+    refuse_unknown([answer for _, answer in found], collection=settings.collection)
     replicas = [replica_document(member, answer, collection=settings.collection) for member, answer in found]
     compare_with_leader(replicas)
     if settings.json:
@@ -45,6 +46,20 @@ def status(settings: Settings) -> None:
         write_table(replicas, collection=settings.collection)
     if all(replica["role"] == DOWN for replica in replicas):
         raise call_error(Code.NOT_CONNECTED, "no replica answers: start them (libelli up), or see their logs")
+
+
+def refuse_unknown(answers: "Sequence[NodeStatus | CallError]", *, collection: str) -> None:
+    """Refuses a collection that none of those who answer has; a new replica that has none at all says nothing yet.
+
+    Raises:
+        Refused: naming the collections that are there.
+    """
+    groups = [group for answer in answers if not isinstance(answer, CallError) for group in answer.groups]
+    known = sorted({group.collection for group in groups})
+    if known and collection not in known:
+        raise call_error(
+            Code.UNKNOWN_COLLECTION, f"no collection {collection!r} is here; there are: {', '.join(known)}"
+        )
 
 
 def statuses(settings: Settings) -> "Sequence[tuple[Member, NodeStatus | CallError]]":

@@ -62,6 +62,26 @@ def test_a_load_that_broke_off_goes_on_where_it_was(
     assert (document["loaded"], document["skipped"]) == (2, 2)
 
 
+@pytest.mark.parametrize("output", [(), ("--json",)])
+def test_a_load_that_is_interrupted_says_how_far_it_came(
+    libelli: Shell, client: FakeClient, folder: Path, monkeypatch: pytest.MonkeyPatch, output: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(loading, "BATCH_FILES", 1)
+    submit = client.submit
+
+    def interrupted(command: object, *, collection: str = "") -> object:
+        if isinstance(command, Put) and command.key == b"deep/c.md":
+            raise KeyboardInterrupt
+        return submit(command, collection=collection)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(client, "submit", interrupted)
+    ran = libelli("load", str(folder), *output)
+    assert ran.code == ExitCode.INTERRUPTED
+    assert ran.out == ""
+    assert ran.err.count("\n") == 1
+    assert "interrupted: 2 files loaded, 0 were there already; the same command goes on" in ran.err
+
+
 def test_files_over_the_limit_are_listed_and_the_others_loaded(libelli: Shell, folder: Path) -> None:
     (folder / "large").write_bytes(b"x" * (VALUE_SIZE_MAX + 1))
     (folder / "fits").write_bytes(b"x" * VALUE_SIZE_MAX)

@@ -15,13 +15,13 @@ from libelli.cli.output import color_wanted
 from libelli.core.errors import CallError, LibelliError, MayHaveHappened
 
 SILENT = (BrokenPipeError, KeyboardInterrupt)
-"""Nothing went wrong: whoever started the command ended it."""
+"""Nothing went wrong: whoever started the command ended it. A Ctrl-C with a message is told, see `is_told`."""
 
 
 def report(error: BaseException, *, as_json: bool, with_traceback: bool) -> ExitCode:
     """Says on stderr what went wrong and returns the exit code."""
     code = exit_code_of(error)
-    if isinstance(error, SILENT):
+    if isinstance(error, SILENT) and not is_told(error):
         if isinstance(error, BrokenPipeError):
             discard_output()
         return code
@@ -33,6 +33,11 @@ def report(error: BaseException, *, as_json: bool, with_traceback: bool) -> Exit
     else:
         typer.secho(f"libelli: {line}", err=True, fg=typer.colors.RED, color=color_wanted())
     return code
+
+
+def is_told(error: BaseException) -> bool:
+    """Returns whether a command that was interrupted left word of how far it came."""
+    return isinstance(error, KeyboardInterrupt) and bool(error.args)
 
 
 def report_usage(error: typer.TyperException) -> ExitCode:
@@ -48,7 +53,7 @@ def report_usage(error: typer.TyperException) -> ExitCode:
 
 def message_of(error: BaseException) -> str:
     """Returns what happened in one line."""
-    if isinstance(error, LibelliError):
+    if isinstance(error, LibelliError | KeyboardInterrupt):
         line = str(error) or type(error).__name__
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
@@ -60,7 +65,7 @@ def message_of(error: BaseException) -> str:
 
 def document_of(error: BaseException, line: str, code: ExitCode) -> dict[str, object]:
     """Returns the same for programs."""
-    outcome = "may have happened" if isinstance(error, MayHaveHappened) else "did not happen"
+    outcome = "may have happened" if isinstance(error, MayHaveHappened | KeyboardInterrupt) else "did not happen"
     document: dict[str, object] = {"error": line, "outcome": outcome, "exit": int(code)}
     if isinstance(error, CallError):
         document["code"] = error.code.name

@@ -60,18 +60,34 @@ def load(
     Running it again loads only what is new or has changed. Exits with 1 when a file could not be loaded; the others
     are loaded all the same.
     """
-    planned = plan(paths, prefix=key_bytes(prefix))
-    done = Loaded(refused=[(file, file.flaw) for file in planned if file.flaw])
+    done = Loaded()
+    try:
+        load_all(settings, paths, done, prefix=key_bytes(prefix), is_plan=dry_run)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: {_files(done.loaded)} loaded, {done.skipped:,} were there already; the same command goes on"
+        ) from None
+    report(settings, done, is_plan=dry_run)
+    if done.refused:
+        raise typer.Exit(1)
+
+
+def load_all(settings: Settings, paths: Iterable[Path], done: Loaded, *, prefix: bytes, is_plan: bool) -> None:
+    """Loads all files below `paths`, or only counts them, and keeps count in `done`.
+
+    Raises:
+        UsageError: a path cannot be used.
+        CallError: the cluster could not take a file; what was loaded before stays.
+    """
+    planned = plan(paths, prefix=prefix)
+    done.refused += [(file, file.flaw) for file in planned if file.flaw]
     fitting = [file for file in planned if not file.flaw]
-    if dry_run:
+    if is_plan:
         done.loaded, done.size_bytes = len(fitting), sum(file.size_bytes for file in fitting)
     else:
         with settings.client() as client:
             for _ in _with_progress(fitting, load_files(client, fitting, done, collection=settings.collection)):
                 pass
-    report(settings, done, is_plan=dry_run)
-    if done.refused:
-        raise typer.Exit(1)
 
 
 def load_files(client: "Client", files: Iterable[PlannedFile], done: Loaded, *, collection: str) -> Iterator[int]:
@@ -85,16 +101,16 @@ def load_files(client: "Client", files: Iterable[PlannedFile], done: Loaded, *, 
         contents = [(file, content) for file in batch if (content := _read(file, done)) is not None]
         asked = [client.submit(Range(file.key), collection=collection) for file, _ in contents]
         there = [_value_of(each) for each in asked]
-        written: list[Future[Answer]] = []
+        written: list[tuple[Future[Answer], int]] = []
         for (file, content), value in zip(contents, there, strict=True):
             if value == content:
                 done.skipped += 1
                 continue
-            written.append(client.submit(Put(file.key, content), collection=collection))
-            done.loaded += 1
-            done.size_bytes += len(content)
-        for each in written:
+            written.append((client.submit(Put(file.key, content), collection=collection), len(content)))
+        for each, size_bytes in written:
             each.result()
+            done.loaded += 1
+            done.size_bytes += size_bytes
 
 
 def _batches(files: Iterable[PlannedFile]) -> Iterator[list[PlannedFile]]:

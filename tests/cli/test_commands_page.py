@@ -59,3 +59,17 @@ def test_documents_use_commands_and_options_that_are_there() -> None:
 def test_the_short_help_names_every_family(shell: Shell) -> None:
     out = shell("--help").out
     assert all(name in out for name in ("up", "serve", "put", "get", "load", "status", "member", "snapshot", "ca"))
+
+
+def test_only_commands_that_ask_say_that_they_do_not_ask() -> None:
+    import typer
+
+    from libelli.cli.application import application
+
+    silent = {
+        " ".join(words)
+        for words, leaf in leaves(typer.main.get_command(application))
+        for parameter in leaf.params
+        if "--yes" in parameter.opts and parameter.help == "Do not ask."
+    }
+    assert silent == {"member remove", "recover"}

@@ -49,5 +49,12 @@ NewHostOption = Annotated[
     str, typer.Option("--host", metavar="HOST", help="Where it is reached: this machine, or the one it is copied to.")
 ]
 NewPortOption = Annotated[
-    int | None, typer.Option("--port", min=1024, max=65_000, metavar="N", help="Its first port. (default: 7400)")
+    int | None,
+    typer.Option(
+        "--port",
+        min=1024,
+        max=65_000,
+        metavar="N",
+        help="Its first port; taken ones are left out. (default: the first free ones from 7400 on)",
+    ),
 ]

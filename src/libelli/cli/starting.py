@@ -29,7 +29,13 @@ def up(
     ] = Path(".libelli"),
     port: Annotated[
         int | None,
-        typer.Option("--port", min=1024, max=65_000, metavar="N", help="First port of a new cluster. (default: 7400)"),
+        typer.Option(
+            "--port",
+            min=1024,
+            max=65_000,
+            metavar="N",
+            help="First port of a new cluster; taken ones are left out. (default: the first free ones from 7400 on)",
+        ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="A new cluster without TLS; on this machine only.")] = False,
 ) -> None:

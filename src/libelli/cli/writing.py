@@ -9,7 +9,7 @@ import typer
 from libelli.cli.documents import answer_document, previous_document
 from libelli.cli.keys import chosen_range, key_bytes, shown
 from libelli.cli.output import write_document, write_note, write_text
-from libelli.cli.parameters import HexOption, KeyArgument, LeaseOption, PreviousOption, ToOption, YesOption
+from libelli.cli.parameters import HexOption, KeyArgument, LeaseOption, PreviousOption, ToOption
 from libelli.cli.scripts import parse_transaction
 from libelli.cli.settings import Settings, command
 from libelli.cli.usage import UsageError
@@ -98,7 +98,9 @@ def delete(
     prefix: Annotated[bool, typer.Option("--prefix", help="Every key that begins with KEY.")] = False,
     to: ToOption = None,
     previous: PreviousOption = False,
-    yes: YesOption = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Needed to delete every key: --prefix with an empty KEY.")
+    ] = False,
     as_hex: HexOption = False,
 ) -> None:
     """Delete a key, or with --prefix or --to many; deleting what is not there is no error."""

@@ -60,11 +60,44 @@ def up(
         path, content, is_new = ensure_cluster(data, wish)
         if not is_new:
             refuse_other_wish(content, replicas=replicas, region=region, port=port, plain=plain, path=path)
+        refuse_gone(data, content)
         running = Replicas(data, content)
         with stop_signals() as asked:
             Supervision(settings, data, content, running, asked).run(is_new=is_new)
     finally:
         lock.release()
+
+
+def refuse_gone(folder: Path, content: "ClusterFile") -> None:
+    """Refuses a cluster of which a member's folder is gone, before anything is started.
+
+    Raises:
+        ConfigurationError: naming what is gone, and the way out; or a configuration cannot be used.
+    """
+    from libelli.cli.hints import program, serve_line
+    from libelli.core.errors import ConfigurationError
+    from libelli.live.presence import find_gone
+    from libelli.live.replica_files import data_path
+
+    gone = find_gone(folder, content)
+    if not gone:
+        return
+    left = [place for place in content.members if place.name not in gone]
+    here = [place for place in left if place.folder]
+    what = ", ".join(f"{path} of {name}" for name, path in gone.items())
+    me = program()
+    if len(left) > len(content.members) // 2:
+        starts = "; ".join(serve_line(folder, place) for place in here)
+        way = (
+            f"start the others by hand ({starts}), remove it ({me} member remove {next(iter(gone))}), and add a new one"
+            f" under another name ({me} member add)"
+        )
+    elif here:
+        survivors = " ".join(str(data_path(folder, place)) for place in here)
+        way = f"if a majority is gone for ever, recover: {me} recover {survivors} --data recovered"
+    else:
+        way = f"make a new cluster of a backup: {me} snapshot restore FILE --data restored"
+    raise ConfigurationError(f"gone: {what}; nothing was started: put it back from a copy, or {way}")
 
 
 def refuse_other_wish(

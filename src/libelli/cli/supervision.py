@@ -21,8 +21,8 @@ from libelli.cli.output import write_line, write_text
 from libelli.cli.settings import Settings
 from libelli.client import Client
 from libelli.core.calls import GroupStatus
-from libelli.core.errors import CallError
-from libelli.live.cluster_file import ClusterFile
+from libelli.core.errors import CallError, ConfigurationError
+from libelli.live.cluster_file import NAME, ClusterFile, read_cluster_file
 from libelli.live.replica_files import log_path
 from libelli.live.up import Change, Replicas, tail_of
 
@@ -65,6 +65,9 @@ class Supervision:
         self._content = content
         self._replicas = replicas
         self._asked = asked
+        self._seen = 0
+        self._unstarted = set[int]()
+        """Members that were added and have not run yet."""
         self._leader = 0
         self._is_ready = False
         self._is_lost = False
@@ -81,6 +84,7 @@ class Supervision:
                 self._follow(client)
         finally:
             self._say({"event": "stopping"}, "stopping …")
+            self._follow_file()
             for place in self._replicas.stop():
                 self._say({"event": "killed", "name": place.name}, f"{place.name} did not stop in time and was killed")
             self._say({"event": "stopped"}, f"all replicas have stopped; the data is in {self._folder}")
@@ -97,12 +101,34 @@ class Supervision:
         """Reports what changes until a signal asks for the end."""
         due_s = 0.0
         while self._wait():
+            self._follow_file()
             for change in self._replicas.look():
                 self._say_change(change)
                 due_s = 0.0
             if time.monotonic() >= due_s:
                 self._look_for_leader(leader_of(client))
                 due_s = time.monotonic() + (LEADER_INTERVAL_S if self._leader else 0.0)
+
+    def _follow_file(self) -> None:
+        """Takes in members that were added to the cluster's file meanwhile, and lets go of removed ones."""
+        path = self._folder / NAME
+        seen = written_at(path)
+        if seen in (self._seen, 0):
+            return
+        self._seen = seen
+        try:
+            added, removed = self._replicas.follow(read_cluster_file(path))
+        except ConfigurationError as error:
+            self._say({"event": "unreadable", "file": str(path)}, str(error), color=typer.colors.YELLOW)
+            return
+        for place in added:
+            self._unstarted.add(place.node)
+            start = serve_line(self._folder, place)
+            self._say({"event": "added", "name": place.name, "start": start}, f"{place.name} was added: {start}")
+        for change in removed:
+            name, process = change.place.name, change.process
+            rest = f"; kill {process} stops it, and so does the end of this command" if process else ""
+            self._say({"event": "removed", "name": name, "process": process}, f"{name} was removed{rest}")
 
     def _look_for_leader(self, found: GroupStatus | None) -> None:
         """Reports who leads when that has changed, or that nobody does when it lasts."""
@@ -184,9 +210,11 @@ class Supervision:
     def _say_change(self, change: Change) -> None:
         place = change.place
         if change.process:
+            again = "" if place.node in self._unstarted else " again"
+            self._unstarted.discard(place.node)
             self._say(
                 {"event": "started", "name": place.name, "process": change.process},
-                f"{place.name} runs again (process {change.process})", color=typer.colors.GREEN,
+                f"{place.name} runs{again} (process {change.process})", color=typer.colors.GREEN,
             )  # fmt: skip
             return
         start, log = serve_line(self._folder, place), log_path(self._folder, place)
@@ -202,6 +230,14 @@ class Supervision:
             "log": str(log),
         }
         self._say(document, *lines, color=typer.colors.YELLOW)
+
+
+def written_at(path: Path) -> int:
+    """Returns when a file was written, in nanoseconds; 0 when it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def reasons_in(lines: Sequence[str]) -> list[str]:

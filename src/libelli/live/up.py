@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class Replica:
     child: "subprocess.Popen[bytes] | None" = None
     process: int | None = None
     ending: str = field(default="")
+    is_removed: bool = False
+    """Whether the cluster does without it: nobody waits for it to run again."""
 
     def look(self) -> int | None:
         """Returns the id of the process that runs it, or None."""
@@ -95,24 +97,52 @@ class Replicas:
     """
 
     def __init__(self, folder: Path, content: ClusterFile) -> None:
+        self._folder = folder
         self._replicas = [Replica(place, folder) for place in content.members if place.folder]
 
     def start(self) -> list[Change]:
-        """Starts those that do not run; returns which process each is.
+        """Starts those that do not run; returns which process each is. After a failure, those are stopped again.
 
         Raises:
             ConfigurationError: a replica's log cannot be written.
         """
-        for replica in self._replicas:
-            replica.start()
+        try:
+            for replica in self._replicas:
+                replica.start()
+        except BaseException:
+            _stop([replica for replica in self._replicas if replica.child is not None], timeout_s=STOP_TIMEOUT_S)
+            raise
         return [Change(replica.place, replica.process) for replica in self._replicas]
 
+    def follow(self, content: ClusterFile) -> tuple[list[Place], list[Change]]:
+        """Takes in members that were added, and takes note of those that were removed.
+
+        A removed one that still runs is kept until it ends, so that `stop` stops it, too.
+
+        Returns:
+            Those that are new, and those that were removed.
+        """
+        there = {place.node for place in content.members}
+        known = {replica.place.node for replica in self._replicas}
+        added = [place for place in content.members if place.folder and place.node not in known]
+        removed = [each for each in self._replicas if each.place.node not in there and not each.is_removed]
+        for replica in removed:
+            replica.is_removed = True
+            replica.process = replica.look()
+        self._drop_ended()
+        self._replicas += [Replica(place, self._folder) for place in added]
+        return added, [Change(replica.place, replica.process) for replica in removed]
+
+    def _drop_ended(self) -> None:
+        self._replicas = [each for each in self._replicas if not each.is_removed or each.look() is not None]
+
     def look(self) -> list[Change]:
-        """Returns what has changed since the last look."""
+        """Returns what has changed since the last look; removed members are not told of any more."""
         changes = []
+        self._drop_ended()
         for replica in self._replicas:
             process = replica.look()
-            if process != replica.process:
+            if process != replica.process and not replica.is_removed:
                 replica.process = process
                 changes.append(Change(replica.place, process, "" if process else replica.ending))
         return changes
@@ -124,15 +154,7 @@ class Replicas:
 
     def stop(self, *, timeout_s: float = STOP_TIMEOUT_S) -> list[Place]:
         """Stops all in good order; returns those that had to be killed."""
-        _signal_all(self._replicas, signal.SIGTERM)
-        deadline_s = time.monotonic() + timeout_s
-        while (left := [replica for replica in self._replicas if replica.look()]) and time.monotonic() < deadline_s:
-            time.sleep(LOOK_INTERVAL_S)
-        _signal_all(left, signal.SIGKILL)
-        for replica in left:
-            if replica.child is not None:
-                replica.child.wait()
-        return [replica.place for replica in left]
+        return [replica.place for replica in _stop(self._replicas, timeout_s=timeout_s)]
 
 
 def tail_of(path: Path, *, lines: int) -> list[str]:
@@ -155,6 +177,27 @@ def ending_of(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
+def environment_of_replicas(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that a replica is started with.
+
+    What a replica is, its file says; other options may be set for all replicas in the environment.
+    """
+    return {name: value for name, value in environment.items() if name not in SAID_BY_FILE}
+
+
+def _stop(replicas: Sequence[Replica], *, timeout_s: float) -> list[Replica]:
+    """Stops `replicas` in good order; returns those that had to be killed."""
+    _signal_all(replicas, signal.SIGTERM)
+    deadline_s = time.monotonic() + timeout_s
+    while (left := [replica for replica in replicas if replica.look()]) and time.monotonic() < deadline_s:
+        time.sleep(LOOK_INTERVAL_S)
+    _signal_all(left, signal.SIGKILL)
+    for replica in left:
+        if replica.child is not None:
+            replica.child.wait()
+    return left
+
+
 def _signal_all(replicas: Sequence[Replica], number: signal.Signals) -> None:
     for replica in replicas:
         process = replica.look()
@@ -171,12 +214,10 @@ def _spawn(folder: Path, place: Place) -> "subprocess.Popen[bytes]":
         log = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
-    # what a replica is, its file says; other options may be set for all replicas in the environment
-    environment = {name: value for name, value in os.environ.items() if name not in SAID_BY_FILE}
     with log:
         return subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, str(configuration_path(folder, place))],
-            env=environment,
+            env=environment_of_replicas(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,33 +1,18 @@
 """A peer that holds a good certificate and lies: what it may not do is end the cluster with one frame."""
 
-from random import Random
-
 import pytest
 
 from libelli.core.codec import encode
 from libelli.core.errors import CodecError
-from libelli.core.ids import DEFAULT_GROUP, ClusterId, NodeId, Term
-from libelli.core.members import Configuration, Member
-from libelli.host.identity import Identity
-from libelli.host.log import RecoveredLog
+from libelli.core.ids import DEFAULT_GROUP, NodeId, Term
 from libelli.host.node import TERMS_AHEAD_MAX, Node
-from libelli.host.options import NodeOptions
 from libelli.protocols.raft.messages import VoteDenied
-from libelli.stores.memory import MemoryCheckpoint
-
-MEMBERS = Configuration(tuple(Member(NodeId(node), f"n{node}", "here", f"h{node}:1", "") for node in (1, 2, 3)))
+from tests.host.nodes import fresh_node
 
 
 @pytest.fixture
 def node() -> Node:
-    node = Node(
-        identity=Identity(ClusterId("a" * 32), NodeId(2), "n2", "here"),
-        log=RecoveredLog(ClusterId("a" * 32), 2, {}, [], 1),
-        checkpoints={DEFAULT_GROUP: MemoryCheckpoint()},
-        founding=MEMBERS,
-        random=Random(1),
-        options=NodeOptions(),
-    )
+    node = fresh_node()
     node.step(0)
     return node
 

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TypeVar
 
 from libelli.core.calls import GroupStatus
 from libelli.core.errors import LibelliError
+from libelli.lab.bench.processes import free_ports
 from libelli.live.certificates import Authority, IssueRequest, Kind, ensure_cluster_certificates
 from tests.live.sessions import RawSession
 
@@ -34,18 +34,6 @@ def wait_until(condition: Callable[[], T | None], what: str, *, deadline_s: floa
         if time.monotonic() > end:
             raise AssertionError(f"still waiting for {what} after {deadline_s:g} s")
         time.sleep(POLL_S)
-
-
-def free_ports(count: int) -> list[int]:
-    """Returns ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @dataclass

@@ -131,8 +131,10 @@ class WriteLine:
             return False
         now_ms = self._desk.now_ms
         self._gather_until_ms = min(self._gather_until_ms, now_ms + self._desk.options.gather_ms)
+        if self._gather_until_ms <= now_ms:
+            return False
         self._desk.wake(self._gather_until_ms)
-        return now_ms < self._gather_until_ms
+        return True
 
     def _send(self, frame: WriteFrame, connection: Connection) -> None:
         frame.on_wire = True
